@@ -1,0 +1,1 @@
+"""Product intelligence as a Dagster asset graph."""

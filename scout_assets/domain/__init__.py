@@ -1,0 +1,1 @@
+"""Rules and models. Pure: no Dagster, clock, environment, file or socket."""
