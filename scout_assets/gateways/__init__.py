@@ -1,0 +1,1 @@
+"""The outside world, one deep module per thing. Imports domain, never Dagster."""
