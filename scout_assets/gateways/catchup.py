@@ -1,0 +1,191 @@
+"""Catching up: bring slices of the catalogue's tables to the last landed snapshot.
+
+Belongs here: how far each slice has come, which snapshots it lacks, folding those in. Does
+not belong here: the folds themselves (`domain.history`), the transaction (`warehouse`).
+
+A slice made by other code is folded anew from all its snapshots. Offers are history: they are
+folded anew only when the source's declaration changes what its pages mean, or when a person
+asks (`rewrite`). Nothing here fails because of what a store wrote: a snapshot that can no
+longer be read goes to quarantine as one row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from scout_assets.domain import capture
+from scout_assets.domain.capture import RawSnapshot, read_capture
+from scout_assets.domain.failures import BrokenContract
+from scout_assets.domain.history import Capture, Row, fold_offers, fold_rows
+from scout_assets.domain.sources import Source
+from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, Table
+from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.snapshots import Snapshots
+from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+
+__all__ = ["CATALOGUE_TABLES", "CaughtUp", "catch_up"]
+
+CATALOGUE_TABLES: tuple[Table, ...] = (PARENTS, PRODUCTS, OFFERS, QUARANTINE)
+
+
+@dataclass(frozen=True)
+class CaughtUp:
+    """Batches to write, one a table, and what happened to each source."""
+
+    batches: Mapping[str, Batch]
+    counters: Mapping[str, Counter[str]]
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Where the slice of one table stands: the snapshot it is folded up to, and its rows."""
+
+    base: int
+    target: Watermark
+    rewritten: bool = False
+    rows: Sequence[Row] = ()
+
+
+@dataclass
+class _Work:
+    """One source: its slices that are behind, and what their missing snapshots hold."""
+
+    source: Source
+    slices: dict[str, _Slice] = field(default_factory=dict)
+    captures: list[Capture] = field(default_factory=list)
+    unreadable: list[Row] = field(default_factory=list)
+
+
+def catch_up(
+    kind: str,
+    sources: Sequence[Source],
+    tables: Sequence[Table],
+    ledger: Ledger,
+    snapshots: Snapshots,
+    warehouse: Warehouse,
+    rewrite: bool = False,
+) -> CaughtUp:
+    """Fold into `tables` the snapshots that their slices of `sources` lack.
+
+    Sources without a snapshot, and slices that stand at the last one, are left out of the
+    batches. With `rewrite` every slice is folded anew. Writes nothing.
+    """
+    latest = ledger.latest_snapshots([source.key for source in sources])
+    works = {source.key: _Work(source) for source in sources if source.key in latest}
+    for table in tables:
+        targets = {key: (work, latest[key].number) for key, work in works.items()}
+        _stand(kind, table, targets, warehouse, rewrite)
+    counters: dict[str, Counter[str]] = {source.key: Counter() for source in sources}
+    for key, work in works.items():
+        if work.slices:
+            _read(work, snapshots, counters[key], latest[key].number)
+        else:
+            counters[key]["slices/unchanged"] += 1
+    return CaughtUp({t.name: _batch(kind, t, list(works.values())) for t in tables}, counters)
+
+
+def _version(source: Source) -> str:
+    """What makes the same pages give other rows: our code, and the declared currency."""
+    return f"{capture.VERSION}/{source.currency or ''}"
+
+
+def _stand(
+    kind: str,
+    table: Table,
+    targets: Mapping[str, tuple[_Work, int]],
+    warehouse: Warehouse,
+    rewrite: bool,
+) -> None:
+    """Find the slices of a table that are behind, with the rows to fold on from.
+
+    Rows and watermarks are read at one moment: a rival may write at any other.
+    """
+    marks = warehouse.watermarks(table, kind)
+    behind = [
+        key
+        for key, (work, number) in targets.items()
+        if rewrite or Watermark(number, _version(work.source)).replaces(marks.get(key))
+    ]
+    relation = "current_offers" if table is OFFERS else table.name
+    standing = warehouse.read_slices(table, kind, behind, relation)
+    rows: dict[str, list[Row]] = {}
+    for row in standing.rows.to_pylist():
+        rows.setdefault(row["source"], []).append(row)
+    for key in behind:
+        work, number = targets[key]
+        found = _slice(table, work.source, number, standing.watermarks.get(key), rewrite)
+        if found is not None:
+            kept = rows.get(key, ()) if found.base else ()
+            work.slices[table.name] = _Slice(found.base, found.target, found.rewritten, kept)
+
+
+def _slice(
+    table: Table, source: Source, number: int, mark: Watermark | None, rewrite: bool
+) -> _Slice | None:
+    """From where to where a slice is folded; None when a rival has brought it there."""
+    target = Watermark(number, _version(source))
+    if mark is None:
+        return _Slice(0, target)
+    if rewrite:
+        return _Slice(0, target.after(mark), rewritten=True)
+    if not target.replaces(mark):
+        return None
+    target = Watermark(number, target.version, mark.generation)
+    if mark.version == target.version:
+        return _Slice(mark.snapshot, target)
+    code, _, declared = mark.version.partition("/")
+    if table is OFFERS and declared == (source.currency or "") and code != capture.VERSION:
+        return _Slice(mark.snapshot, target)
+    return _Slice(0, target.after(mark), rewritten=True)
+
+
+def _read(work: _Work, snapshots: Snapshots, counters: Counter[str], upto: int) -> None:
+    first = min(found.base for found in work.slices.values())
+    for raw in snapshots.load(work.source.key, first, upto):
+        try:
+            seen = read_capture(work.source, raw)
+        except BrokenContract as error:
+            counters["snapshots/unreadable"] += 1
+            work.unreadable = [_unreadable(work.source, raw, error)]
+            continue
+        counters.update(seen.counters)
+        work.captures.append(seen)
+        work.unreadable = []
+
+
+def _unreadable(source: Source, raw: RawSnapshot, error: BrokenContract) -> Row:
+    return {
+        "kind": source.kind.value,
+        "source": source.key,
+        "snapshot": raw.number,
+        "place": "whole snapshot",
+        "reason": str(error),
+        "row": raw.hash,
+    }
+
+
+def _batch(kind: str, table: Table, works: Sequence[_Work]) -> Batch:
+    due = [(work, work.slices[table.name]) for work in works if table.name in work.slices]
+    rows: list[Row] = []
+    for work, found in due:
+        fresh = [seen for seen in work.captures if seen.snapshot > found.base]
+        rows.extend(_fold(table, found.rows, fresh, work.unreadable))
+    return Batch(
+        table,
+        kind,
+        table.arrow(rows),
+        {work.source.key: found.target for work, found in due},
+        frozenset(work.source.key for work, found in due if found.rewritten),
+    )
+
+
+def _fold(
+    table: Table, before: Iterable[Row], captures: Sequence[Capture], unreadable: Sequence[Row]
+) -> list[Row]:
+    if table is OFFERS:
+        return fold_offers(before, captures)
+    if table is QUARANTINE:
+        last = captures[-1].quarantine if captures else ()
+        return list(unreadable or last)
+    rows = [(c.captured_at, c.parents if table is PARENTS else c.products) for c in captures]
+    return fold_rows(before, rows, table.key[0])

@@ -1,0 +1,106 @@
+"""Local files: the declared sources, and captures of stores kept as files.
+
+Belongs here: reading YAML, finding captures and their dates, clear errors for what is not
+there. Does not belong here: what the files mean (`domain`).
+
+A capture is one file, or one folder of page files in name order. A folder whose entries are
+named by date (`2026-09-07.json`, `2026-09-07/`) is a series of captures, one per date; a
+capture without a date in its name counts as of its last change on disk.
+"""
+
+import codecs
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import yaml
+
+from scout_assets.domain.failures import BadConfig, NotFound, Transient
+from scout_assets.domain.sources import Source, read_sources
+
+__all__ = ["CaptureFile", "captures", "declared_sources", "is_url"]
+
+_DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?:-(\d{2}))?(?!\d)")
+
+
+@dataclass(frozen=True)
+class CaptureFile:
+    """A capture on disk: its pages in order, and whether its name gave the date."""
+
+    captured_at: datetime
+    dated: bool
+    pages: tuple[Path, ...]
+
+    def read(self) -> tuple[bytes, ...]:
+        """The bytes of each page. Raises Transient when one cannot be read."""
+        try:
+            return tuple(page.read_bytes().removeprefix(codecs.BOM_UTF8) for page in self.pages)
+        except OSError as error:
+            raise Transient(f"cannot read {error.filename}: {error.strerror}") from error
+
+
+def declared_sources(path: Path) -> tuple[Source, ...]:
+    """The sources of a `sources.yaml`; relative locations are below its folder.
+
+    Raises BadConfig naming the file and every wrong field; a file that cannot be read is a
+    failure, never an empty list.
+    """
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadConfig(f"cannot read {path}: {error.strerror}; SCOUT_SOURCES names it") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadConfig(f"{path} is not YAML: {error}") from error
+    return tuple(_anchored(source, path.parent) for source in read_sources(document, str(path)))
+
+
+def _anchored(source: Source, folder: Path) -> Source:
+    if is_url(source.location):
+        return source
+    return source.model_copy(update={"location": str((folder / source.location).resolve())})
+
+
+def is_url(location: str) -> bool:
+    """Whether a location is an address to fetch rather than a path."""
+    return location.startswith(("http://", "https://"))
+
+
+def captures(location: str) -> tuple[CaptureFile, ...]:
+    """The captures at a path, oldest first. Raises NotFound when there is none."""
+    path = Path(location).expanduser().resolve()
+    if not path.exists():
+        hint = "" if "/" in location else "; for a store write https:// before its name"
+        raise NotFound(f"there is nothing at {path}; check the source's location{hint}")
+    if path.is_file():
+        return (_capture(path),)
+    entries = sorted(entry for entry in path.iterdir() if _is_page(entry) or entry.is_dir())
+    if not entries:
+        raise NotFound(f"the folder {path} holds no capture (*.json)")
+    if any(_date_of(entry) is None for entry in entries):
+        return (_capture(path),)
+    return tuple(sorted((_capture(entry) for entry in entries), key=lambda c: c.captured_at))
+
+
+def _capture(path: Path) -> CaptureFile:
+    pages = tuple(sorted(filter(_is_page, path.iterdir()))) if path.is_dir() else (path,)
+    if not pages:
+        raise NotFound(f"the folder {path} holds no page (*.json)")
+    dated = _date_of(path)
+    changed = max(page.stat().st_mtime for page in pages)
+    return CaptureFile(dated or datetime.fromtimestamp(changed, UTC), dated is not None, pages)
+
+
+def _is_page(path: Path) -> bool:
+    return path.is_file() and path.suffix == ".json"
+
+
+def _date_of(path: Path) -> datetime | None:
+    found = _DATE.search(path.name)
+    if found is None:
+        return None
+    year, month, day = found.groups(default="1")
+    try:
+        return datetime(int(year), int(month), int(day), tzinfo=UTC)
+    except ValueError as error:
+        raise BadConfig(f"{path}: {found.group()} is not a date; rename it") from error

@@ -1,0 +1,213 @@
+"""Snapshots: fetch a source, land what is new, load what landed.
+
+Belongs here: joining crawl or files, artifacts and ledger so that a kill at any point leaves
+either a whole snapshot or none. Does not belong here: pages (`storefronts`, `files`), rows
+(`domain.capture`), which sources to fetch (`orchestration`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from scout_assets.domain import storefront
+from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
+from scout_assets.domain.failures import BrokenContract, Transient
+from scout_assets.domain.sources import Source
+from scout_assets.gateways.artifacts import Artifacts
+from scout_assets.gateways.files import CaptureFile, captures, is_url
+from scout_assets.gateways.http import HttpGateway, Policy, Validators
+from scout_assets.gateways.ledger import Ledger, Page, Snapshot
+from scout_assets.gateways.storefronts import KnownPage, RawPage, crawl
+
+__all__ = ["Fetched", "Landing", "Outcome", "Snapshots", "fetch"]
+
+
+class Outcome(StrEnum):
+    """What a fetch came to."""
+
+    LANDED = "landed"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One capture as it came, not stored yet."""
+
+    captured_at: datetime
+    pages: tuple[RawPage, ...]
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What fetching one source did. `snapshot` is its newest, landed now or before."""
+
+    outcome: Outcome
+    snapshot: Snapshot
+    counters: Mapping[str, int]
+
+
+async def fetch(
+    source: Source,
+    http: HttpGateway,
+    policy: Policy,
+    now: datetime,
+    last: Snapshot | None = None,
+    known: Mapping[str, KnownPage] | None = None,
+    counters: Counter[str] | None = None,
+) -> tuple[Fetched, ...]:
+    """The captures of a source that `last` does not cover, oldest first; stores nothing.
+
+    Raises any ScoutFailure: NotFound, Refused, BrokenContract, Transient, ...
+    """
+    tally: Counter[str] = Counter() if counters is None else counters
+    if is_url(source.location):
+        return (Fetched(now, await crawl(source, http, policy, known or {}, tally)),)
+    found = captures(source.location)
+    fresh = tuple(item for item in found if _is_fresh(item, last))
+    tally["captures/known"] += len(found) - len(fresh)
+    return tuple(_from_file(source, item) for item in fresh)
+
+
+def _is_fresh(item: CaptureFile, last: Snapshot | None) -> bool:
+    """History is never rewritten: dated captures up to the last landed one are passed over."""
+    return last is None or not item.dated or item.captured_at > last.captured_at
+
+
+def _from_file(source: Source, item: CaptureFile) -> Fetched:
+    none = Validators(None, None)
+    pages = []
+    for path, body in zip(item.pages, item.read(), strict=True):
+        role = META_PAGE if path.name == "meta.json" else PRODUCTS_PAGE
+        listed = role == PRODUCTS_PAGE
+        items = storefront.page_items(source.platform, body) if listed else 0
+        pages.append(RawPage(role, path.as_uri(), body, none, items))
+    return Fetched(item.captured_at, tuple(pages))
+
+
+class Snapshots:
+    """Fetched captures in artifacts and ledger."""
+
+    def __init__(self, ledger: Ledger, artifacts: Artifacts) -> None:
+        self._ledger = ledger
+        self._artifacts = artifacts
+
+    async def refresh(
+        self,
+        source: Source,
+        http: HttpGateway,
+        policy: Policy,
+        clock: Callable[[], datetime],
+    ) -> Landing:
+        """Fetch a source and land what is new. Raises any ScoutFailure; then nothing landed."""
+        counters: Counter[str] = Counter()
+        last = self._ledger.latest_snapshots([source.key]).get(source.key)
+        fetched = await fetch(
+            source, http, policy, clock(), last, self._known_pages(last), counters
+        )
+        outcome = Outcome.UNCHANGED
+        for capture in fetched:
+            # In a thread: other stores' answers need not wait for this one's disk.
+            last, landed = await asyncio.to_thread(
+                self._land, source, capture, last, counters, clock()
+            )
+            outcome = Outcome.LANDED if landed else outcome
+        if last is None:
+            raise BrokenContract(f"{source.location} gave no capture")
+        return Landing(outcome, last, counters)
+
+    def load(self, source: str, after: int = 0, upto: int | None = None) -> tuple[RawSnapshot, ...]:
+        """Landed snapshots numbered above `after` and up to `upto`, with their bytes.
+
+        Raises Critical when an artifact is gone or damaged.
+        """
+        return tuple(
+            RawSnapshot(
+                snapshot.number,
+                snapshot.hash,
+                snapshot.captured_at,
+                [(page.role, self._artifacts.get(page.sha256)) for page in snapshot.pages],
+                snapshot.platform,
+            )
+            for snapshot in self._ledger.snapshots(source, after)
+            if upto is None or snapshot.number <= upto
+        )
+
+    def _known_pages(self, last: Snapshot | None) -> dict[str, KnownPage]:
+        pages = last.pages if last else ()
+        return {page.url: self._known_page(page) for page in pages}
+
+    def _known_page(self, page: Page) -> KnownPage:
+        validators = Validators(page.etag, page.last_modified)
+        return KnownPage(validators, lambda: self._artifacts.get(page.sha256))
+
+    def _land(
+        self,
+        source: Source,
+        capture: Fetched,
+        last: Snapshot | None,
+        counters: Counter[str],
+        now: datetime,
+    ) -> tuple[Snapshot, bool]:
+        """Store a capture unless its bytes equal the last; returns the newest snapshot.
+
+        Another run may land first: then compare with what it landed, and try again.
+        """
+        pages = tuple(self._store(page) for page in capture.pages)
+        digest = Snapshot.hash_of(pages)
+        while True:
+            if last is not None and last.hash == digest:
+                self._ledger.renew_validators(last, pages)
+                counters["snapshots/unchanged"] += 1
+                return last, False
+            self._refuse_emptied(source, capture.pages, last)
+            snapshot = _next(source, last, digest, capture.captured_at, pages, counters)
+            if self._ledger.land(snapshot, now):
+                counters["snapshots/landed"] += 1
+                return snapshot, True
+            counters["snapshots/raced"] += 1
+            last = self._ledger.latest_snapshots([source.key])[source.key]
+
+    def _store(self, page: RawPage) -> Page:
+        return Page(
+            page.role,
+            page.url,
+            self._artifacts.put(page.body),
+            page.validators.etag,
+            page.validators.last_modified,
+        )
+
+    def _listed(self, snapshot: Snapshot) -> int:
+        """How many products a landed snapshot lists."""
+        return sum(
+            storefront.page_items(snapshot.platform, self._artifacts.get(page.sha256))
+            for page in snapshot.pages
+            if page.role == PRODUCTS_PAGE
+        )
+
+    def _refuse_emptied(
+        self, source: Source, pages: Sequence[RawPage], last: Snapshot | None
+    ) -> None:
+        """A store that listed products and now lists none is closed or broken, not empty."""
+        if last is None or any(page.items for page in pages) or not self._listed(last):
+            return
+        raise Transient(
+            f"{source.location} lists no product at all, where it listed some before; "
+            f"the last rows stay. If it really closed: scout sources retire {source.key}"
+        )
+
+
+def _next(
+    source: Source,
+    last: Snapshot | None,
+    digest: str,
+    captured_at: datetime,
+    pages: tuple[Page, ...],
+    counters: Mapping[str, int],
+) -> Snapshot:
+    """The snapshot after `last`; time never runs backwards, whatever the clocks say."""
+    at = captured_at if last is None else max(captured_at, last.captured_at)
+    number = 1 if last is None else last.number + 1
+    return Snapshot(source.key, number, digest, at, pages, dict(counters), source.platform)

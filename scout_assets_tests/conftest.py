@@ -1,0 +1,23 @@
+"""Fixtures every test may use. No test reads the network or another folder's state."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from scout_assets_tests.loopback import Loopback
+
+settings.register_profile("shared machine", deadline=None)
+settings.load_profile("shared machine")
+
+
+@pytest.fixture
+def loopback() -> Iterator[Loopback]:
+    with Loopback() as running:
+        yield running
+
+
+@pytest.fixture
+def home_root(tmp_path: Path) -> Path:
+    return tmp_path / "home"
