@@ -1,0 +1,1 @@
+"""The Dagster shell: names, wiring, metadata. No rule, no SQL, no HTTP."""

@@ -1,0 +1,1 @@
+"""The asset graph, a module per group or concern."""

@@ -1,0 +1,249 @@
+"""Asset checks of a lane: one step reads the tables once and judges them all.
+
+Belongs here: which rule guards which asset, its severity, and how findings are shown. Does
+not belong here: the rules (`domain.quality`).
+
+Over a range a check runs once: one result per check and run, with a table of what fails and
+where. Only schema and referential integrity block what follows.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    PARTITION_NAME_TAG,
+)
+
+from scout_assets.domain import quality
+from scout_assets.domain.cadence import stale_since
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.quality import Finding
+from scout_assets.domain.sources import State
+from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, Table
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.ledger import KnownSource
+from scout_assets.orchestration.reporting import table as as_table
+from scout_assets.orchestration.resources import ScoutHome, Web
+
+__all__ = ["build_checks"]
+
+SHOWN_FINDINGS = 50
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """What the rules look at, each read at most once."""
+
+    home: Home
+    kind: Kind
+    known: Sequence[KnownSource]
+    now: datetime
+
+    @property
+    def keys(self) -> list[str]:
+        return [item.source.key for item in self.known]
+
+    @cached_property
+    def parents(self) -> list[dict[str, Any]]:
+        return self.rows("parents")
+
+    @cached_property
+    def products(self) -> list[dict[str, Any]]:
+        return self.rows("products")
+
+    @cached_property
+    def current_offers(self) -> list[dict[str, Any]]:
+        return self.rows("current_offers")
+
+    @cached_property
+    def last_capture(self) -> dict[str, datetime]:
+        latest = self.home.ledger.latest_snapshots(self.keys)
+        return {key: snapshot.captured_at for key, snapshot in latest.items()}
+
+    def rows(self, relation: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.home.warehouse.read(
+            relation, self.kind, self.keys
+        ).to_pylist()
+        return rows
+
+    def duplicates(self, table: Table) -> list[Finding]:
+        return self.home.warehouse.duplicates(table, self.kind, self.keys)
+
+    def columns(self, table: Table) -> list[Finding]:
+        return quality.wrong_columns(self.home.warehouse.stored_schema(table), table)
+
+    def price_moves(self) -> list[Finding]:
+        limits = {item.source.key: item.source.alert_price_delta_pct for item in self.known}
+        return quality.price_moves(self.rows("price_history"), self.last_capture, limits)
+
+    def stale(self) -> list[Finding]:
+        return [
+            {
+                "source": item.source.key,
+                "last success": item.fetch.last_success_at,
+                "cadence": item.source.full_cadence,
+                "failure": item.fetch.failure,
+            }
+            for item in self.known
+            if item.fetch.last_success_at is None
+            or item.fetch.last_success_at < stale_since(self.now, item.source.full_cadence)
+        ]
+
+
+@dataclass(frozen=True)
+class _Rule:
+    asset: str
+    name: str
+    description: str
+    find: Callable[[_Evidence], list[Finding]]
+    blocking: bool = False
+
+    @property
+    def severity(self) -> dg.AssetCheckSeverity:
+        return dg.AssetCheckSeverity.ERROR if self.blocking else dg.AssetCheckSeverity.WARN
+
+
+def _schema_rule(table: Table) -> _Rule:
+    return _Rule(
+        table.name,
+        "schema",
+        f"Table `{table.name}` has the columns and types of the registry",
+        lambda seen: seen.columns(table),
+        blocking=True,
+    )
+
+
+RULES: tuple[_Rule, ...] = (
+    *(_schema_rule(table) for table in (PARENTS, PRODUCTS, OFFERS, QUARANTINE)),
+    _Rule(
+        "parents",
+        "unique",
+        "No parent is there twice",
+        lambda seen: seen.duplicates(PARENTS),
+    ),
+    _Rule(
+        "products",
+        "unique",
+        "No product is there twice",
+        lambda seen: seen.duplicates(PRODUCTS),
+    ),
+    _Rule(
+        "products",
+        "referential",
+        "Each product has its parent",
+        lambda seen: quality.orphans(seen.products, seen.parents),
+        blocking=True,
+    ),
+    _Rule(
+        "products",
+        "volume",
+        f"No source lost more than {quality.SHRINK_LIMIT:.0%} of its products at once",
+        lambda seen: quality.shrunk(seen.products, seen.last_capture),
+    ),
+    _Rule(
+        "offers",
+        "unique",
+        "No product has two offers of one snapshot",
+        lambda seen: seen.duplicates(OFFERS),
+    ),
+    _Rule(
+        "offers",
+        "plausible",
+        "Prices are above zero and near what their source asks per 100 g",
+        lambda seen: quality.implausible_prices(seen.current_offers),
+    ),
+    _Rule(
+        "offers",
+        "price_change",
+        "No price moved by more than the source's alert_price_delta_pct",
+        _Evidence.price_moves,
+    ),
+    _Rule(
+        "quarantine",
+        "empty",
+        "Every row of the last snapshots could be read",
+        lambda seen: seen.rows("quarantine"),
+    ),
+)
+FRESHNESS = _Rule(
+    "snapshots",
+    "fresh",
+    "Every source answered within two slots of its full_cadence",
+    _Evidence.stale,
+)
+
+
+def build_checks(kind: Kind, lane: str) -> list[dg.AssetChecksDefinition]:
+    """All checks of one lane."""
+    return [
+        _checks(kind, lane, f"{lane}_catalogue_checks", RULES),
+        _checks(kind, lane, f"{lane}_snapshot_checks", (FRESHNESS,)),
+    ]
+
+
+def _checks(kind: Kind, lane: str, name: str, rules: Sequence[_Rule]) -> dg.AssetChecksDefinition:
+    specs = [
+        dg.AssetCheckSpec(
+            rule.name,
+            asset=[lane, rule.asset],
+            description=rule.description,
+            blocking=rule.blocking,
+        )
+        for rule in rules
+    ]
+
+    @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
+    def checks(
+        context: dg.AssetCheckExecutionContext, home: ScoutHome, web: Web
+    ) -> Iterator[dg.AssetCheckResult]:
+        opened = home.open()
+        known = opened.ledger.sources(kind, State.ACTIVE, _partitions(context, kind))
+        seen = _Evidence(opened, kind, known, web.now())
+        chosen = context.selected_asset_check_keys
+        for rule in rules:
+            if dg.AssetCheckKey(dg.AssetKey([lane, rule.asset]), rule.name) in chosen:
+                yield _result(lane, rule, rule.find(seen), len(known))
+
+    return checks
+
+
+def _partitions(context: dg.AssetCheckExecutionContext, kind: Kind) -> list[str] | None:
+    """The sources this run is about; None, all of them, when the checks run by themselves."""
+    tags: Mapping[str, str] = context.run.tags
+    if PARTITION_NAME_TAG in tags:
+        return [tags[PARTITION_NAME_TAG]]
+    if ASSET_PARTITION_RANGE_START_TAG not in tags:
+        return None
+    keys = list(context.instance.get_dynamic_partitions(kind))
+    first = keys.index(tags[ASSET_PARTITION_RANGE_START_TAG])
+    last = keys.index(tags[ASSET_PARTITION_RANGE_END_TAG])
+    return keys[first : last + 1]
+
+
+def _result(lane: str, rule: _Rule, found: Sequence[Finding], sources: int) -> dg.AssetCheckResult:
+    shown: dict[str, Any] = {}
+    if found:
+        columns = [name for name in found[0] if name != "kind"]
+        shown["findings"] = as_table(found[:SHOWN_FINDINGS], columns)
+        shown["failing sources"] = ", ".join(sorted({row["source"] for row in found}))
+    return dg.AssetCheckResult(
+        passed=not found,
+        check_name=rule.name,
+        asset_key=[lane, rule.asset],
+        severity=rule.severity,
+        description=_summary(found, sources),
+        metadata={"findings/count": len(found), "sources/checked": sources, **shown},
+    )
+
+
+def _summary(found: Iterable[Finding], sources: int) -> str:
+    failing = [row["source"] for row in found]
+    if not failing:
+        return f"{sources} sources checked, nothing found"
+    return f"{len(failing)} findings in {len(set(failing))} of {sources} sources"

@@ -1,0 +1,277 @@
+"""The pipe every kind of source flows through, made once per kind.
+
+    snapshots → parents, products, offers, quarantine → embeddings → vector_index
+                                                      → stats
+
+Belongs here: keys, partitions, dependencies, metadata. Does not belong here: fetching
+(`snapshots`), rules, SQL, pictures (`plots`), checks (`checks`).
+Only snapshots may fail per source. What follows is total: it re-derives from the last good
+snapshot and puts bad rows into quarantine, so a run over a range never leaves holes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from scout_assets.domain import capture, search, stats
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.tables import (
+    EMBEDDINGS,
+    OFFERS,
+    PARENTS,
+    PRODUCTS,
+    SEARCH_DOCUMENTS,
+    STATS,
+    Table,
+)
+from scout_assets.gateways.catchup import CATALOGUE_TABLES, catch_up
+from scout_assets.gateways.embedders import embed_missing
+from scout_assets.gateways.warehouse import Batch, Warehouse
+from scout_assets.orchestration import plots
+from scout_assets.orchestration.assets.snapshots import build_snapshots
+from scout_assets.orchestration.reporting import column_schema, counters
+from scout_assets.orchestration.resources import Embedding, ScoutHome
+
+__all__ = ["CatalogueConfig", "build_lane"]
+
+PLOTTED_AT_ONCE = 12
+"""Runs over more partitions draw one overview instead of a picture each."""
+
+SEARCH_VERSION = "1"
+"""Bump when the same rows make other search documents."""
+
+Rows = list[dict[str, Any]]
+
+
+class CatalogueConfig(dg.Config):
+    """`rewrite` folds all stored snapshots anew, offers too: for a mended parser."""
+
+    rewrite: bool = False
+
+
+@dataclass(frozen=True)
+class _Lane:
+    kind: Kind
+    name: str
+    partitions: dg.DynamicPartitionsDefinition
+
+    def key(self, name: str) -> dg.AssetKey:
+        return dg.AssetKey([self.name, name])
+
+    def spec(
+        self, table: Table, name: str, version: str, deps: Sequence[str], *kinds: str
+    ) -> dg.AssetSpec:
+        """An asset that is one table: dressed from the registry, written by the IO manager."""
+        return dg.AssetSpec(
+            key=self.key(name),
+            deps=[self.key(upstream) for upstream in deps],
+            description=f"{table.description}. One slice of table `{table.name}` per source.",
+            group_name=self.name,
+            kinds={"duckdb", *kinds},
+            owners=["team:scout"],
+            tags={"scout/layer": "catalogue", "scout/kind": self.kind.value},
+            metadata={
+                "kind": self.kind.value,
+                "table": table.name,
+                "key": ", ".join(table.key),
+                "write mode": table.mode.value,
+                "dagster/column_schema": column_schema(table),
+                "dagster/table_name": table.name,
+            },
+            code_version=version,
+            automation_condition=dg.AutomationCondition.eager(),
+            partitions_def=self.partitions,
+        ).with_io_manager_key("warehouse")
+
+
+def build_lane(kind: Kind, name: str) -> list[dg.AssetsDefinition]:
+    """All assets of one kind of source; `name` is group and first part of every key."""
+    lane = _Lane(kind, name, dg.DynamicPartitionsDefinition(name=kind.value))
+    return [
+        build_snapshots(kind, name, lane.partitions),
+        _catalogue(lane),
+        _embeddings(lane),
+        _vector_index(lane),
+        _stats(lane),
+    ]
+
+
+def _catalogue(lane: _Lane) -> dg.AssetsDefinition:
+    """One step for all tables of a capture: its pages are parsed once."""
+
+    @dg.multi_asset(
+        name=f"{lane.name}_catalogue",
+        specs=[
+            lane.spec(table, table.name, capture.VERSION, ["snapshots"])
+            for table in CATALOGUE_TABLES
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+        can_subset=True,
+    )
+    def catalogue(
+        context: dg.AssetExecutionContext, config: CatalogueConfig, home: ScoutHome
+    ) -> Iterator[dg.MaterializeResult[Batch]]:
+        opened = home.open()
+        known = opened.ledger.sources(lane.kind, keys=context.partition_keys)
+        caught_up = catch_up(
+            lane.kind,
+            [item.source for item in known],
+            [t for t in CATALOGUE_TABLES if lane.key(t.name) in context.selected_asset_keys],
+            opened.ledger,
+            opened.snapshots,
+            opened.warehouse,
+            config.rewrite,
+        )
+        happened = counters(sum(caught_up.counters.values(), Counter()))
+        for name, batch in caught_up.batches.items():
+            yield dg.MaterializeResult(asset_key=lane.key(name), value=batch, metadata=happened)
+
+    return catalogue
+
+
+def _embeddings(lane: _Lane) -> dg.AssetsDefinition:
+    inputs = [PARENTS, PRODUCTS]
+
+    @dg.multi_asset(
+        name=f"{lane.name}_embeddings",
+        specs=[
+            lane.spec(
+                EMBEDDINGS, "embeddings", SEARCH_VERSION, ["parents", "products"], "wordllama"
+            )
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def embeddings(
+        context: dg.AssetExecutionContext, home: ScoutHome, embedding: Embedding
+    ) -> dg.MaterializeResult[Batch]:
+        warehouse, embedder = home.open().warehouse, embedding.embedder()
+        version = f"{SEARCH_VERSION}/{embedder.model}"
+        due = warehouse.behind(EMBEDDINGS, lane.kind, context.partition_keys, version, inputs)
+        documents = _documents(warehouse, lane, list(due), embedder.model)
+        known = warehouse.read_slices(EMBEDDINGS, lane.kind, list(due)).rows
+        tally: Counter[str] = Counter()
+        rows = embed_missing(documents, known, embedder, tally)
+        batch = Batch(EMBEDDINGS, lane.kind, rows, due)
+        return dg.MaterializeResult(value=batch, metadata=counters(tally))
+
+    return embeddings
+
+
+def _vector_index(lane: _Lane) -> dg.AssetsDefinition:
+    inputs = [PARENTS, PRODUCTS, EMBEDDINGS]
+
+    @dg.multi_asset(
+        name=f"{lane.name}_vector_index",
+        specs=[
+            lane.spec(
+                SEARCH_DOCUMENTS,
+                "vector_index",
+                SEARCH_VERSION,
+                ["parents", "products", "embeddings"],
+            )
+        ],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def vector_index(
+        context: dg.AssetExecutionContext, home: ScoutHome, embedding: Embedding
+    ) -> dg.MaterializeResult[Batch]:
+        warehouse, model = home.open().warehouse, embedding.embedder().model
+        version, keys = f"{SEARCH_VERSION}/{model}", context.partition_keys
+        due = warehouse.behind(SEARCH_DOCUMENTS, lane.kind, keys, version, inputs)
+        documents = _documents(warehouse, lane, list(due), model)
+        vectors = warehouse.read_slices(EMBEDDINGS, lane.kind, list(due)).rows
+        waiting = _without_vectors(documents, vectors)
+        rows = search.search_documents(
+            [document for document in documents if document.source not in waiting], vectors
+        )
+        ready = {source: mark for source, mark in due.items() if source not in waiting}
+        batch = Batch(SEARCH_DOCUMENTS, lane.kind, rows, ready)
+        return dg.MaterializeResult(value=batch, metadata={"sources/waiting": len(waiting)})
+
+    return vector_index
+
+
+def _without_vectors(documents: Sequence[search.Document], vectors: pa.Table) -> set[str]:
+    """Sources whose parents moved on since their embeddings: the next run indexes them."""
+    there = set(vectors["text_hash"].to_pylist())
+    return {d.source for d in documents if d.listed and d.text_hash not in there}
+
+
+def _documents(
+    warehouse: Warehouse, lane: _Lane, sources: Sequence[str], model: str
+) -> list[search.Document]:
+    parents = warehouse.read_slices(PARENTS, lane.kind, sources).rows.to_pylist()
+    products = warehouse.read_slices(PRODUCTS, lane.kind, sources).rows.to_pylist()
+    return search.documents(parents, products, model)
+
+
+def _stats(lane: _Lane) -> dg.AssetsDefinition:
+    inputs = [PARENTS, PRODUCTS, OFFERS]
+
+    @dg.multi_asset(
+        name=f"{lane.name}_stats",
+        specs=[lane.spec(STATS, "stats", stats.VERSION, [table.name for table in inputs])],
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def source_stats(
+        context: dg.AssetExecutionContext, home: ScoutHome
+    ) -> dg.MaterializeResult[Batch]:
+        warehouse, keys = home.open().warehouse, context.partition_keys
+        due = warehouse.behind(STATS, lane.kind, keys, stats.VERSION, inputs)
+        drawn = keys if len(keys) <= PLOTTED_AT_ONCE else list(due)
+        seen = [_by_source(warehouse, table, lane.kind, drawn) for table in inputs]
+        made = {
+            source: stats.source_stats(lane.kind, source, *(rows[source] for rows in seen))
+            for source in drawn
+        }
+        if len(keys) <= PLOTTED_AT_ONCE:
+            priced = {key: stats.coffee_offers(*(rows[key] for rows in seen)) for key in keys}
+            _draw_each(context, lane, made, priced)
+        else:
+            _draw_overview(context, lane, _by_source(warehouse, STATS, lane.kind, keys) | made)
+        fresh = [row for source in due for row in made[source]]
+        return dg.MaterializeResult(value=Batch(STATS, lane.kind, STATS.arrow(fresh), due))
+
+    return source_stats
+
+
+def _by_source(
+    warehouse: Warehouse, table: Table, kind: str, sources: Sequence[str]
+) -> defaultdict[str, Rows]:
+    grouped: defaultdict[str, Rows] = defaultdict(list)
+    for row in warehouse.read_slices(table, kind, sources).rows.to_pylist():
+        grouped[row["source"]].append(row)
+    return grouped
+
+
+def _draw_each(
+    context: dg.AssetExecutionContext,
+    lane: _Lane,
+    made: Mapping[str, Rows],
+    priced: Mapping[str, Sequence[Mapping[str, Any]]],
+) -> None:
+    for source, rows in made.items():
+        picture = plots.source_figure(source, rows, priced[source])
+        shown = {"plot": _image(picture, source), **_numbers(rows)}
+        context.add_asset_metadata(shown, lane.key("stats"), source)
+
+
+def _draw_overview(
+    context: dg.AssetExecutionContext, lane: _Lane, made: Mapping[str, Rows]
+) -> None:
+    title = f"{len(made)} {lane.name}"
+    picture = plots.overview_figure(title, [row for rows in made.values() for row in rows])
+    context.add_asset_metadata({"overview": _image(picture, title)}, lane.key("stats"))
+
+
+def _image(picture: bytes, title: str) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(plots.markdown(picture, title))
+
+
+def _numbers(rows: Rows) -> dict[str, float]:
+    """Plain counts and shares as numeric metadata, which Dagster draws over time."""
+    return {row["metric"]: row["value"] for row in rows if not row["dimension"]}

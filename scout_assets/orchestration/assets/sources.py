@@ -1,0 +1,67 @@
+"""The asset `catalogue/sources`: what is declared, known to ledger and Dagster alike.
+
+Belongs here: running the sync and registering partitions. Does not belong here: reading or
+comparing the lists (`gateways.files`, `domain.sources`).
+"""
+
+import dagster as dg
+
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.sources import State, SyncPlan
+from scout_assets.gateways.files import declared_sources
+from scout_assets.gateways.home import Home
+from scout_assets.orchestration.reporting import source_table
+from scout_assets.orchestration.resources import ScoutHome, Web
+
+__all__ = ["SOURCES", "register_partitions", "sources"]
+
+SOURCES = dg.AssetKey(["catalogue", "sources"])
+
+
+@dg.asset(
+    key=SOURCES,
+    group_name="catalogue",
+    kinds={"yaml", "sqlite"},
+    owners=["team:scout"],
+    tags={"scout/layer": "declaration"},
+    code_version="1",
+    description=(
+        "The places we watch: reads `sources.yaml` into the ledger and registers one partition "
+        "per source. A list that cannot be read fails here and retires nothing."
+    ),
+)
+def sources(
+    context: dg.AssetExecutionContext, home: ScoutHome, web: Web
+) -> dg.MaterializeResult[None]:
+    opened = home.open()
+    plan = opened.ledger.sync(declared_sources(opened.sources_file), web.now())
+    register_partitions(opened, context.instance)
+    known = opened.ledger.sources()
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": len(known),
+            "declared in": dg.MetadataValue.path(str(opened.sources_file)),
+            "sources": source_table(known),
+            **_changes(plan),
+        }
+    )
+
+
+def _changes(plan: SyncPlan) -> dict[str, int]:
+    return {
+        "sources/added": len(plan.added),
+        "sources/changed": len(plan.changed),
+        "sources/revived": len(plan.revived),
+        "sources/retired": len(plan.retired),
+    }
+
+
+def register_partitions(home: Home, instance: dg.DagsterInstance) -> None:
+    """Make each kind's dynamic partitions equal its active sources."""
+    for kind in Kind:
+        active = {s.source.key for s in home.ledger.sources(kind, State.ACTIVE)}
+        registered = set(instance.get_dynamic_partitions(kind))
+        if active - registered:
+            instance.add_dynamic_partitions(kind, sorted(active - registered))
+        for key in sorted(registered - active):
+            instance.delete_dynamic_partition(kind, key)

@@ -1,0 +1,77 @@
+"""How assets dress: column schemas, previews, tables and counters as metadata.
+
+Belongs here: turning rows and counters into Dagster metadata. Does not belong here: which
+numbers matter (`domain.stats`), pictures (`plots`).
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+
+from scout_assets.domain.tables import Column, Table
+from scout_assets.gateways.ledger import KnownSource
+
+__all__ = ["PREVIEW_ROWS", "column_schema", "counters", "preview", "source_table", "table"]
+
+PREVIEW_ROWS = 8
+CELL_LENGTH = 80
+
+
+def column_schema(of: Table) -> dg.TableSchema:
+    """The registry's columns as Dagster shows them, units in the description."""
+    return dg.TableSchema(columns=[_column(column) for column in of.columns])
+
+
+def _column(column: Column) -> dg.TableColumn:
+    unit = f" [{column.unit}]" if column.unit else ""
+    return dg.TableColumn(
+        name=column.name,
+        type=str(column.type),
+        description=column.description + unit,
+        constraints=dg.TableColumnConstraints(nullable=column.nullable),
+    )
+
+
+def preview(rows: pa.Table, columns: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """Some columns of rows as a Markdown table."""
+    return table(rows.select(list(columns)).to_pylist(), columns)
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> dg.MarkdownMetadataValue:
+    """Rows as a Markdown table; long cells are cut."""
+    lines = [" | ".join(columns), " | ".join("---" for _ in columns)]
+    lines += [" | ".join(_cell(row.get(column)) for column in columns) for row in rows]
+    return dg.MetadataValue.md("\n".join(f"| {line} |" for line in lines))
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    text = " ".join(text.replace("|", "\\|").split())
+    return text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "…"
+
+
+def counters(tally: Mapping[str, int]) -> dict[str, int]:
+    """Counters as numeric metadata: Dagster draws them over time by itself."""
+    return {name: int(count) for name, count in sorted(tally.items())}
+
+
+def source_table(known: Iterable[KnownSource]) -> dg.MarkdownMetadataValue:
+    """Sources with their state and what ails them."""
+    columns = ("key", "kind", "state", "platform", "location", "last success", "failure")
+    rows = (
+        {
+            "key": item.source.key,
+            "kind": item.source.kind.value,
+            "state": item.state.value,
+            "platform": item.source.platform.value,
+            "location": item.source.location,
+            "last success": item.fetch.last_success_at,
+            "failure": item.fetch.failure,
+        }
+        for item in known
+    )
+    return table(rows, columns)

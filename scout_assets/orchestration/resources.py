@@ -1,0 +1,61 @@
+"""Resources: where an installation lives and how it talks to the outside.
+
+Belongs here: Dagster resources over `gateways`. Does not belong here: what the gateways do.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from scout_assets.gateways.embedders import Embedder, WordLlama
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.http import HttpGateway, Policy
+
+__all__ = ["Embedding", "ScoutHome", "Web"]
+
+
+class ScoutHome(dg.ConfigurableResource[Any]):
+    """Folder of warehouse, ledger and artifacts, and the list of sources.
+
+    Empty fields mean the environment (`SCOUT_HOME`, `SCOUT_SOURCES`), else `.scout` and
+    `sources.yaml` in the working directory.
+    """
+
+    root: str = ""
+    sources_file: str = ""
+
+    def open(self) -> Home:
+        return Home.locate(root=self.root, sources_file=self.sources_file)
+
+
+class Web(dg.ConfigurableResource[Any]):
+    """HTTP to stores, how politely, and the clock that dates what they answer.
+
+    Times in seconds; the meaning of each field is that of `gateways.http.Policy`.
+    """
+
+    sources_at_once: int = 50
+    delay_seconds: float = 0.25
+    jitter_seconds: float = 0.10
+    timeout_seconds: float = 30.0
+    deadline_seconds: float = 300.0
+    attempts: int = 6
+    backoff_seconds: float = 1.0
+    max_bytes: int = 50_000_000
+
+    def gateway(self) -> HttpGateway:
+        return HttpGateway()
+
+    def policy(self, home: Home) -> Policy:
+        return home.policy(**self.model_dump(include=set(Policy.model_fields)))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+class Embedding(dg.ConfigurableResource[Any]):
+    """Which model turns texts into vectors."""
+
+    def embedder(self) -> Embedder:
+        return WordLlama()

@@ -1,0 +1,252 @@
+"""The real thing: `dagster dev` with its daemon, driven by a browser and by its GraphQL API."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
+
+from scout_assets_tests.loopback import Loopback, Reply
+from scout_assets_tests.orchestration.commands import Workplace
+from scout_assets_tests.stores import serve_shopify, shopify_product
+
+pytestmark = pytest.mark.xdist_group("live")
+
+STORES = [f"store-{number}" for number in range(8)]
+BROKEN = {
+    "store-2": Reply(status=404),
+    "store-5": Reply(body=b"<html>closed</html>", headers={"Content-Type": "application/json"}),
+}
+ASSETS = (
+    "snapshots",
+    "parents",
+    "products",
+    "offers",
+    "quarantine",
+    "embeddings",
+    "vector_index",
+    "stats",
+)
+
+
+class Live:
+    """A running `dagster dev`."""
+
+    def __init__(self, place: Workplace, port: int) -> None:
+        self.place = place
+        self.address = f"http://127.0.0.1:{port}"
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(
+            f"{self.address}/graphql", body, {"Content-Type": "application/json"}
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            told = json.load(answer)
+        assert "errors" not in told, told
+        return dict(told["data"])
+
+    def statuses(self, asset: str) -> dict[str, str]:
+        found = self.ask(STATUSES, path=["roasters", asset])["assetNodeOrError"]
+        partitions = found["assetPartitionStatuses"]
+        return {
+            key: state
+            for state in ("unmaterialized", "materialized", "failed", "materializing")
+            for key in partitions[f"{state}Partitions"]
+        }
+
+
+STATUSES = """
+query Statuses($path: [String!]!) {
+  assetNodeOrError(assetKey: {path: $path}) {
+    ... on AssetNode {
+      assetPartitionStatuses {
+        ... on DefaultPartitionStatuses {
+          materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions
+        }
+      }
+    }
+  }
+}
+"""
+BACKFILL = """
+mutation Backfill($assets: [AssetKeyInput!]!, $partitions: [String!]!) {
+  launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $partitions}) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+BACKFILL_STATUS = """
+query Status($id: String!) {
+  partitionBackfillOrError(backfillId: $id) { ... on PartitionBackfill { status } }
+}
+"""
+RUNS = """
+query Runs($id: String!) {
+  runsOrError(filter: {tags: [{key: "dagster/backfill", value: $id}]}) {
+    ... on Runs { results { status assetSelection { path } } }
+  }
+}
+"""
+
+
+def wait_until(done: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(1)
+
+
+def is_up(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/server_info", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with Loopback() as loopback, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        place = Workplace(tmp_path_factory.mktemp("live") / "place")
+        declared = yaml.safe_load((place.root / "sources.yaml").read_text())
+        for number, key in enumerate(STORES):
+            store = loopback.store()
+            serve_shopify(store, [shopify_product(100 + number)])
+            if key in BROKEN:
+                store.route("/products.json", BROKEN[key])
+            declared["sources"].append(
+                {
+                    "key": key,
+                    "platform": "shopify",
+                    "location": store.url(),
+                    "allow_private": True,
+                }
+            )
+        (place.root / "sources.yaml").write_text(yaml.safe_dump(declared))
+        place.run(*place.materialize("key:catalogue/sources"))
+        log = place.root / "dev.log"
+        process = place.start("sh", "-c", f"exec dagster dev -p {port} >{log} 2>&1")
+        running = Live(place, port)
+        try:
+            wait_until(lambda: is_up(running.address), 120, f"dagster dev; see {log}")
+            yield running
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+            process.wait(60)
+
+
+def browser_path() -> str | None:
+    """The system's browser; None leaves the choice to Playwright's own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        try:
+            launched = playwright.chromium.launch(
+                executable_path=browser_path(),
+                args=[
+                    "--no-sandbox",
+                    "--disable-gpu",
+                    "--disable-background-networking",
+                    "--disable-component-update",
+                    "--no-first-run",
+                ],
+            )
+        except PlaywrightError as error:
+            pytest.fail(
+                "no browser: `apt install chromium`, or `.venv/bin/playwright install chromium`; "
+                f"{error}"
+            )
+        yield launched
+        launched.close()
+
+
+def test_a_partition_is_materialised_by_clicking_and_shows_its_plot(
+    live: Live, chromium: Browser, tmp_path: Path
+):
+    page = chromium.new_page(viewport={"width": 1500, "height": 1100})
+    page.set_default_timeout(60_000)
+    lineage = "/locations/scout_assets.definitions/asset-groups/roasters/lineage"
+    page.goto(live.address + lineage)
+    page.get_by_role("button", name="Materialize all").click()
+    page.get_by_text("Select a partition or create one").click()
+    page.get_by_text("fjordlys", exact=True).first.click()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Launch 1 run").click()
+    wait_until(
+        lambda: live.statuses("vector_index").get("fjordlys") == "materialized",
+        180,
+        "the run launched by clicking",
+    )
+    page.screenshot(path=tmp_path / "graph.png")
+
+    page.goto(f"{live.address}/assets/roasters/stats?view=partitions&partition=fjordlys")
+    expect(page.get_by_text("Materialized", exact=True)).to_be_visible()
+    page.get_by_text("[Show Markdown]").click()
+    plot = page.locator("img[alt='fjordlys']")
+    expect(plot).to_be_visible()
+    assert natural_width(page) > 800, "the picture is drawn, not broken"
+    page.screenshot(path=tmp_path / "plot.png")
+
+    page.goto(f"{live.address}/assets/roasters/offers?view=checks")
+    expect(page.get_by_text("price_change").first).to_be_visible()
+    page.close()
+
+
+def natural_width(page: Page) -> int:
+    return int(page.locator("img[alt='fjordlys']").evaluate("image => image.naturalWidth"))
+
+
+def test_a_backfill_carries_on_exactly_the_partitions_that_landed(live: Live):
+    """Failing partitions that are not neighbours: every status is right, good ones run once."""
+    launched = live.ask(
+        BACKFILL,
+        assets=[{"path": ["roasters", asset]} for asset in ASSETS],
+        partitions=STORES,
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    wait_until(lambda: backfill_status(live, launched) not in RUNNING, 300, "the backfill")
+
+    wanted = {key: "failed" if key in BROKEN else "materialized" for key in STORES}
+    got = {asset: live.statuses(asset) for asset in ASSETS}
+    assert {key: got["snapshots"][key] for key in STORES} == wanted
+    for asset in ASSETS[1:]:
+        good = {key for key in STORES if got[asset][key] == "materialized"}
+        assert good == set(STORES) - BROKEN.keys(), asset
+    runs = live.ask(RUNS, id=launched["backfillId"])["runsOrError"]["results"]
+    fetching = [run for run in runs if ["roasters", "snapshots"] in paths(run)]
+    assert len(fetching) == 1, "what failed is not asked again by the same backfill"
+    others = [run for run in runs if run not in fetching]
+    assert {run["status"] for run in others} == {"SUCCESS"}
+    assert len(others) == 3, "one run per contiguous range of what landed"
+
+
+RUNNING = {"REQUESTED", "CANCELING", "FAILING"}
+
+
+def backfill_status(live: Live, launched: dict[str, Any]) -> str:
+    told = live.ask(BACKFILL_STATUS, id=launched["backfillId"])
+    return str(told["partitionBackfillOrError"]["status"])
+
+
+def paths(run: dict[str, Any]) -> list[list[str]]:
+    return [key["path"] for key in run["assetSelection"] or []]
