@@ -70,6 +70,8 @@ def test_modules_are_of_a_readable_size():
 
 
 def test_domain_reads_no_clock_environment_or_file():
-    told = re.compile(r"datetime\.now|time\.time|os\.environ|getenv|\bopen\(|socket|requests")
+    told = re.compile(
+        r"datetime\.now|time\.time|os\.environ|getenv|\bopen\(|import (socket|requests)"
+    )
     for path in (PROJECT / "scout_assets" / "domain").glob("*.py"):
         assert not told.findall(path.read_text()), path

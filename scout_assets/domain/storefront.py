@@ -19,12 +19,11 @@ from functools import lru_cache
 from html import unescape
 from typing import Any
 
-import msgspec
 import orjson
 
-from scout_assets.domain.failures import BrokenContract
 from scout_assets.domain.markup import plain_text
 from scout_assets.domain.measure import from_minor_units, parse_money, parse_weight
+from scout_assets.domain.pages import numbered
 from scout_assets.domain.sources import Platform
 
 Row = dict[str, Any]
@@ -112,65 +111,6 @@ class _Tray:
         return False
 
 
-def page_items(platform: Platform, body: bytes) -> int:
-    """Number of products on one page; 0 ends the paging.
-
-    Raises BrokenContract when the body is not the document that `platform` promises.
-    """
-    try:
-        body.decode()
-        if platform is Platform.SHOPIFY:
-            return len(_SHOPIFY_PAGE.decode(body).products)
-        return len(_WOOCOMMERCE_PAGE.decode(body))
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return len(_items(platform, body, "page"))  # says what is wrong
-
-
-class _ShopifyPage(msgspec.Struct):
-    products: list[msgspec.Raw]
-
-
-# Checks the whole document but builds none of it: eight times faster than reading it.
-_SHOPIFY_PAGE = msgspec.json.Decoder(_ShopifyPage)
-_WOOCOMMERCE_PAGE = msgspec.json.Decoder(list[msgspec.Raw])
-
-
-def _items(platform: Platform, body: bytes, place: str) -> list[object]:
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        start = body.lstrip()[:60].decode("utf-8", "replace")
-        hint = "HTML" if start.startswith("<") else f"{start!r}"
-        raise BrokenContract(
-            f"{platform} {place}: not JSON but {hint or 'empty'} ({error}); check the address and"
-            " that the shop serves this API to visitors"
-        ) from error
-    items = None
-    if platform is Platform.SHOPIFY and isinstance(document, dict):
-        items = document.get("products")
-    if platform is Platform.WOOCOMMERCE and isinstance(document, list):
-        items = document
-    if not isinstance(items, list):
-        raise BrokenContract(f"{platform} {place}: {_shape_fault(platform, document)}")
-    return items
-
-
-def _shape_fault(platform: Platform, document: object) -> str:
-    promise = '{"products": [...]}' if platform is Platform.SHOPIFY else "a list of products"
-    if isinstance(document, dict):
-        message = document.get("message") or document.get("errors")
-        said = f"; it says {message!r}" if message else ""
-        return f"expected {promise}, got an object with keys {sorted(document)[:6]}{said}"
-    return f"expected {promise}, got {type(document).__name__}"
-
-
-def _numbered(platform: Platform, pages: Sequence[bytes]) -> Iterator[tuple[str, object]]:
-    for number, body in enumerate(pages, 1):
-        for index, item in enumerate(_items(platform, body, f"page {number}"), 1):
-            label = f" (id {item['id']})" if isinstance(item, dict) and "id" in item else ""
-            yield f"page {number}, product {index}{label}", item
-
-
 # --- Shopify ------------------------------------------------------------------------------
 
 
@@ -181,7 +121,7 @@ def read_shopify(pages: Sequence[bytes], currency: str | None = None) -> Reading
     Raises BrokenContract when a page is not JSON or has no `products` list.
     """
     tray, seen, listings = _Tray(), dict[str, object](), list[Listing]()
-    for place, row in _numbered(Platform.SHOPIFY, pages):
+    for place, row in numbered(Platform.SHOPIFY, pages):
         tray.counters["rows/read"] += 1
         try:
             product = _object(row)
@@ -307,7 +247,7 @@ def read_woocommerce(pages: Sequence[bytes]) -> Reading:
     """
     tray, seen = _Tray(), dict[str, object]()
     parents, variations = list[tuple[str, Row, str]](), dict[str, tuple[str, Row]]()
-    for place, row in _numbered(Platform.WOOCOMMERCE, pages):
+    for place, row in numbered(Platform.WOOCOMMERCE, pages):
         tray.counters["rows/read"] += 1
         try:
             record = _object(row)

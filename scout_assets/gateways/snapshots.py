@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from scout_assets.domain import storefront
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
 from scout_assets.domain.failures import BrokenContract, Transient
+from scout_assets.domain.pages import page_items
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.files import CaptureFile, captures, is_url
@@ -82,7 +82,7 @@ def _from_file(source: Source, item: CaptureFile) -> Fetched:
     for path, body in zip(item.pages, item.read(), strict=True):
         role = META_PAGE if path.name == "meta.json" else PRODUCTS_PAGE
         listed = role == PRODUCTS_PAGE
-        items = storefront.page_items(source.platform, body) if listed else 0
+        items = page_items(source.platform, body) if listed else 0
         pages.append(RawPage(role, path.as_uri(), body, none, items))
     return Fetched(item.captured_at, tuple(pages))
 
@@ -182,7 +182,7 @@ class Snapshots:
     def _listed(self, snapshot: Snapshot) -> int:
         """How many products a landed snapshot lists."""
         return sum(
-            storefront.page_items(snapshot.platform, self._artifacts.get(page.sha256))
+            page_items(snapshot.platform, self._artifacts.get(page.sha256))
             for page in snapshot.pages
             if page.role == PRODUCTS_PAGE
         )

@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from scout_assets.domain import storefront
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE
 from scout_assets.domain.failures import Critical, Permanent
+from scout_assets.domain.pages import page_items
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.http import Page as HttpPage
@@ -72,7 +72,7 @@ class _Crawl:
     def _raw(self, role: str, url: str, body: bytes, validators: Validators) -> RawPage:
         """The page, held to its contract."""
         listed = role == PRODUCTS_PAGE
-        items = storefront.page_items(self.source.platform, body) if listed else 0
+        items = page_items(self.source.platform, body) if listed else 0
         return RawPage(role, url, body, validators, items)
 
     async def _ask(self, url: str, validators: Validators | None) -> HttpPage:

@@ -539,7 +539,8 @@ def _unit_price_column(shown: Sequence[str], prices: BySource) -> Spec:
 def _log_ticks(values: Sequence[float]) -> list[float]:
     """Round ticks around all values: 1, 2, 5 within two decades, else powers of ten."""
     low, high = min(values, default=1.0), max(values, default=10.0)
-    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 2)
+    # One decade to spare: log10 of a number just below a power of ten rounds up to it.
+    decades = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
     steps = (1, 2, 5) if high / low < 100 else (1,)
     ticks = [step * 10.0**decade for decade in decades for step in steps]
     first = max(tick for tick in ticks if tick <= low)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from scout_assets.domain.failures import BrokenContract
 from scout_assets.domain.markup import plain_text
+from scout_assets.domain.pages import page_items
 from scout_assets.domain.sources import Platform
 from scout_assets.domain.storefront import (
     Reading,
     Variant,
-    page_items,
     read_shopify,
     read_woocommerce,
 )

@@ -304,7 +304,7 @@ def test_a_snapshot_no_longer_readable_is_one_row_of_quarantine(tmp_path: Path, 
     here.fetch("berg")
     here.write(here.plan(CATALOGUE_TABLES))
     # A later parser may refuse what an earlier one let in.
-    monkeypatch.setattr("scout_assets.domain.storefront.page_items", lambda *_: 1)
+    monkeypatch.setattr("scout_assets.gateways.snapshots.page_items", lambda *_: 1)
     (tmp_path / "berg.json").write_bytes(b'{"something": "else"}')
     here.fetch("berg")
     here.write(here.plan(CATALOGUE_TABLES))
