@@ -189,7 +189,7 @@ def _shopify_variant(
 ) -> Variant:
     key = _identity(row)
     price, price_raw = _major_price(row.get("price"), "price", counters)
-    compare_at, _ = _major_price(row.get("compare_at_price"), "compare_at_price", None)
+    compare_at = _compare_at(row.get("compare_at_price"), counters)
     title = _text(row.get("title"))
     values = [_text(row.get(name)) for name in _OPTION_FIELDS[: len(names)]]
     available = row.get("available")
@@ -206,6 +206,15 @@ def _shopify_variant(
         currency=_text(row.get("price_currency")) or currency,
         available=available if isinstance(available, bool) else None,
     )
+
+
+def _compare_at(value: object, counters: Counter[str]) -> Decimal | None:
+    """The former price; one that cannot be read is no reason to lose the offer."""
+    try:
+        return _major_price(value, "compare_at_price", None)[0]
+    except _BadRow:
+        counters["price/compare_at_unreadable"] += 1
+        return None
 
 
 def _major_price(

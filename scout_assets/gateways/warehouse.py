@@ -315,7 +315,7 @@ class Warehouse:
                 for source, mark in batch.watermarks.items()
                 if _goes_in(mark, known.get(source))
             )
-            rows = _put(db, batch, accepted)
+            rows = _put(db, batch, accepted, known)
         superseded = tuple(source for source in batch.watermarks if source not in set(accepted))
         return Written(rows, accepted, superseded)
 
@@ -338,7 +338,21 @@ def _goes_in(mark: Watermark, known: Watermark | None) -> bool:
     return here and known is not None and mark.generation > known.generation
 
 
-def _put(db: duckdb.DuckDBPyConnection, batch: Batch, sources: Sequence[str]) -> int:
+def _may_repeat(batch: Batch, known: Mapping[str, Watermark]) -> bool:
+    """Whether rows to append may be there already: only up to where their slice stands."""
+    first = batch.rows.group_by("source").aggregate([("snapshot", "min")]).to_pylist()
+    return any(
+        row["source"] in known and row["snapshot_min"] <= known[row["source"]].snapshot
+        for row in first
+    )
+
+
+def _put(
+    db: duckdb.DuckDBPyConnection,
+    batch: Batch,
+    sources: Sequence[str],
+    known: Mapping[str, Watermark],
+) -> int:
     """Replace or extend the slices of `sources`; returns the number of rows that went in."""
     if not sources:
         return 0
@@ -347,7 +361,7 @@ def _put(db: duckdb.DuckDBPyConnection, batch: Batch, sources: Sequence[str]) ->
     replaced = [source for source in sources if not appends or source in batch.rewritten]
     db.execute(f'DELETE FROM "{name}" WHERE kind = ? AND source = ANY(?)', [batch.kind, replaced])
     kept = ""
-    if appends:
+    if appends and _may_repeat(batch, known):
         key = " AND ".join(f'known."{part}" = incoming."{part}"' for part in batch.table.key)
         kept = (
             f'AND NOT EXISTS (FROM "{name}" known WHERE known.kind = incoming.kind '

@@ -43,6 +43,13 @@ def test_a_price_no_table_can_hold_is_quarantined_and_the_rest_lands(price: str)
     assert len(seen.offers) + len(seen.quarantine) == 3
 
 
+def test_an_unreadable_former_price_does_not_cost_the_offer():
+    seen = captured(shopify_product(1, [shopify_variant(11, "9.00", compare_at_price="soon")]))
+    assert (str(seen.offers[0]["price"]), seen.offers[0]["compare_at_price"]) == ("9.00", None)
+    assert seen.counters["price/compare_at_unreadable"] == 1
+    assert not seen.quarantine
+
+
 def test_an_id_that_stands_under_two_products_is_quarantined_the_second_time():
     seen = captured(
         shopify_product(1, [shopify_variant(5, "1.00")]),
