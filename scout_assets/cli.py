@@ -244,8 +244,8 @@ def try_source(
         "allow_private": allow_private,
     }
     counters: Counter[str] = Counter()
-    fetched = asyncio.run(_fetch(Source.read(declared, "command line"), counters))
-    seen = _read(Source.read(declared, "command line"), fetched[-1])
+    tried = Source.read(declared, "command line")
+    seen = _read(tried, asyncio.run(_fetch(tried, counters))[-1])
     counters.update(seen.counters)
     if form is Format.JSON:
         _print_json(_tried(kind, source, counters, seen))

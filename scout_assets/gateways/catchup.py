@@ -11,7 +11,7 @@ longer be read goes to quarantine as one row.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from scout_assets.domain import capture
 from scout_assets.domain.capture import RawSnapshot, read_capture
@@ -116,7 +116,7 @@ def _stand(
         found = _slice(table, work.source, number, standing.watermarks.get(key), rewrite)
         if found is not None:
             kept = rows.get(key, ()) if found.base else ()
-            work.slices[table.name] = _Slice(found.base, found.target, found.rewritten, kept)
+            work.slices[table.name] = replace(found, rows=kept)
 
 
 def _slice(

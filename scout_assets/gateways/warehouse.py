@@ -113,10 +113,11 @@ class Watermark:
     generation: int = 0
 
     def replaces(self, other: "Watermark | None") -> bool:
-        """A slice never moves back to an older snapshot; new code may redo the same one."""
+        """A slice never moves back to an older snapshot; new code, or a new generation, may
+        redo the same one."""
         if other is None or self.snapshot != other.snapshot:
             return other is None or self.snapshot > other.snapshot
-        return self.version != other.version
+        return self.version != other.version or self.generation > other.generation
 
     def after(self, other: "Watermark") -> "Watermark":
         """This watermark as the next generation after `other`."""
@@ -313,7 +314,7 @@ class Warehouse:
             accepted = tuple(
                 source
                 for source, mark in batch.watermarks.items()
-                if _goes_in(mark, known.get(source))
+                if mark.replaces(known.get(source))
             )
             rows = _put(db, batch, accepted, known)
         superseded = tuple(source for source in batch.watermarks if source not in set(accepted))
@@ -328,14 +329,6 @@ class Warehouse:
         ):
             db.execute("SET TimeZone = 'UTC'")
             yield db
-
-
-def _goes_in(mark: Watermark, known: Watermark | None) -> bool:
-    """A slice goes in when it is further on, or folded anew more often at the same place."""
-    if mark.replaces(known):
-        return True
-    here = known is not None and mark.snapshot == known.snapshot
-    return here and known is not None and mark.generation > known.generation
 
 
 def _may_repeat(batch: Batch, known: Mapping[str, Watermark]) -> bool:

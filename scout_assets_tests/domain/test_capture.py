@@ -24,7 +24,7 @@ def captured(*products: object, meta: object = None) -> Capture:
     return read_capture(BERG, RawSnapshot(1, "hash", NOW, pages))
 
 
-def stored(capture: Capture) -> None:
+def assert_fits_the_tables(capture: Capture) -> None:
     """Every row must fit its table."""
     for table, rows in ((PARENTS, capture.parents), (PRODUCTS, capture.products)):
         table.arrow(fold_rows([], [(NOW, rows)], table.key[0]))
@@ -38,7 +38,7 @@ def stored(capture: Capture) -> None:
 def test_a_price_no_table_can_hold_is_quarantined_and_the_rest_lands(price: str):
     odd = shopify_product(1, [shopify_variant(11, price), shopify_variant(12)])
     seen = captured(odd, shopify_product(2))
-    stored(seen)
+    assert_fits_the_tables(seen)
     assert {row["external_id"] for row in seen.products} >= {"12", "21"}
     assert len(seen.offers) + len(seen.quarantine) == 3
 
@@ -55,7 +55,7 @@ def test_an_id_that_stands_under_two_products_is_quarantined_the_second_time():
         shopify_product(1, [shopify_variant(5, "1.00")]),
         shopify_product(2, [shopify_variant(5, "2.00")]),
     )
-    stored(seen)
+    assert_fits_the_tables(seen)
     assert [str(offer["price"]) for offer in seen.offers] == ["1.00"]
     (refused,) = seen.quarantine
     assert "under product 1 already" in refused["reason"]
@@ -76,11 +76,13 @@ def test_currency_is_what_the_store_says_unless_declared():
 def test_whatever_a_store_writes_fits_the_tables(title, option, price, body):
     variant = shopify_variant(11, title=option, option1=option, price=price, grams=price)
     seen = captured(shopify_product(1, [variant], title=title, body_html=body))
-    stored(seen)
+    assert_fits_the_tables(seen)
 
 
 @given(st.integers(0, 10**30), st.sampled_from(["g", "kg", "x 250 g", "masl", "sachets", "lb"]))
 def test_huge_numbers_never_break_a_table(number, unit):
     variant = shopify_variant(11, title=f"{number} {unit}", option1=f"{number} {unit}")
     text = f"<p>Altitude: {number} masl</p><p>Crop: {number}</p>"
-    stored(captured(shopify_product(1, [variant], title=f"{number} {unit}", body_html=text)))
+    assert_fits_the_tables(
+        captured(shopify_product(1, [variant], title=f"{number} {unit}", body_html=text))
+    )

@@ -122,17 +122,17 @@ STEPS = st.one_of(
 @given(st.lists(STEPS, max_size=9))
 @settings(max_examples=10)
 def test_tables_equal_a_clean_replay(steps):
-    check_law(steps)
+    assert_law(steps)
 
 
 @pytest.mark.soak
 @given(st.lists(STEPS, max_size=25))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_tables_equal_a_clean_replay_at_length(steps):
-    check_law(steps)
+    assert_law(steps)
 
 
-def check_law(steps) -> None:
+def assert_law(steps) -> None:
     with tempfile.TemporaryDirectory() as folder:
         here = Installation(Path(folder))
         for key in KEYS:
@@ -170,7 +170,7 @@ def take(
         late.append(here.plan(CATALOGUE_TABLES))
 
 
-def settled(here: Installation) -> None:
+def assert_settled(here: Installation) -> None:
     """After one more run the tables equal a clean replay."""
     here.write(here.plan(CATALOGUE_TABLES))
     clean = here.replayed()
@@ -200,7 +200,7 @@ def test_a_snapshot_that_lands_while_a_run_folds_waits_for_the_next(tmp_path, mo
 
     monkeypatch.setattr(here.snapshots, "load", land_meanwhile)
     here.write(here.plan(CATALOGUE_TABLES))
-    settled(here)
+    assert_settled(here)
 
 
 def test_a_rival_that_writes_while_a_run_plans_does_no_harm(tmp_path, monkeypatch):
@@ -220,7 +220,7 @@ def test_a_rival_that_writes_while_a_run_plans_does_no_harm(tmp_path, monkeypatc
 
     monkeypatch.setattr(here.warehouse, "watermarks", write_meanwhile)
     here.write(here.plan(CATALOGUE_TABLES))
-    settled(here)
+    assert_settled(here)
 
 
 def test_a_changed_currency_is_applied_to_all_that_was_seen(tmp_path: Path):
@@ -228,7 +228,7 @@ def test_a_changed_currency_is_applied_to_all_that_was_seen(tmp_path: Path):
     here.sources = [s.model_copy(update={"currency": "NOK"}) for s in here.sources]
     here.write(here.plan(CATALOGUE_TABLES))
     assert {row["currency"] for row in rows(here.warehouse, OFFERS)} == {"NOK"}
-    settled(here)
+    assert_settled(here)
 
 
 def test_a_store_that_moved_to_other_software_keeps_its_history(tmp_path: Path):
@@ -237,7 +237,7 @@ def test_a_store_that_moved_to_other_software_keeps_its_history(tmp_path: Path):
     here.sources[0] = moved
     (tmp_path / "berg.json").write_bytes(orjson.dumps([woocommerce_product(9)]))
     here.fetch("berg")
-    settled(here)
+    assert_settled(here)
     listed = {row["external_id"]: row["gone_at"] is None for row in rows(here.warehouse, PARENTS)}
     assert listed == {"1": False, "9": True}
 

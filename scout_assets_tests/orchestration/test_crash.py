@@ -59,7 +59,7 @@ def kill_and_run_again(root: Path, moments: list[float]) -> tuple[Tables, int]:
     return tables(place), killed
 
 
-def check_kills(tmp_path: Path, kills: int) -> None:
+def assert_tables_survive(tmp_path: Path, kills: int) -> None:
     wanted, seconds = undisturbed(tmp_path / "undisturbed")
     assert all(wanted[name] for name in ("parents", "products", "offers", "search_documents"))
     moments = [random.uniform(0.3, 1.0) * seconds for _ in range(kills)]
@@ -70,12 +70,12 @@ def check_kills(tmp_path: Path, kills: int) -> None:
 
 
 def test_tables_survive_kills(tmp_path: Path):
-    check_kills(tmp_path, 3)
+    assert_tables_survive(tmp_path, 3)
 
 
 @pytest.mark.soak
 def test_tables_survive_many_kills(tmp_path: Path):
-    check_kills(tmp_path, 30)
+    assert_tables_survive(tmp_path, 30)
 
 
 def test_runs_at_once_on_the_same_and_on_other_partitions_lose_nothing(tmp_path: Path):
