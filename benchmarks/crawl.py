@@ -52,7 +52,7 @@ def run(quick: bool) -> Iterator[Measured]:
     limit = f"politeness: {gaps} gaps of {POLICY.delay_seconds:g} s"
     shape = f"{stores} stores x {PAGES} pages"
     yield Measured(f"crawl, {shape}", crawled, limit, floor, 1.15)
-    yield Measured(f"crawl and land, {shape}", landed, limit, floor, 1.15)
+    yield Measured(f"crawl and land, {shape}", landed, limit, floor)
 
 
 async def _all(sources: Sequence[Source], fetch: Fetch) -> None:

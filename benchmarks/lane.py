@@ -12,6 +12,7 @@ it is compared with the small one.
 """
 
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,6 +36,7 @@ STOCK = "stock IO manager, trivial assets"
 def run(quick: bool) -> Iterator[Measured]:
     """200 roasters beside the stock graph, again unchanged, and 1,000 roasters."""
     few, many, rounds = (20, 40, 1) if quick else (200, 1_000, 2)
+    warnings.filterwarnings("ignore", category=dg.BetaWarning)  # the stock graph's backfill policy
     _lane(_keys(2), runs=1)  # imports of both sides
     _stock(_keys(2))
     again: list[float] = []
