@@ -4,10 +4,9 @@ Belongs here: payload builders and the routes of a lifelike store on `loopback`.
 belong here: real stores' content.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import orjson
 
 from scout_assets_tests.loopback import Reply, Request, Store
 
@@ -50,7 +49,7 @@ def shopify_product(
 
 
 def shopify_page(products: Iterable[Any]) -> bytes:
-    return orjson.dumps({"products": list(products)})
+    return json.dumps({"products": list(products)}).encode()  # any size of number
 
 
 def serve_shopify(

@@ -12,14 +12,15 @@ from datetime import datetime
 
 import orjson
 
-from scout_assets.domain import coffee, measure, storefront
+from scout_assets.domain import measure, storefront
 from scout_assets.domain.catalogue import stable_id
+from scout_assets.domain.coffee import facts as coffee
 from scout_assets.domain.history import Capture, Row
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.domain.storefront import Listing, Reading, Reject, Variant
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS
 
-VERSION = "1"
+VERSION = "2"
 """Bump when the same pages give other rows: tables are then rebuilt from the snapshots."""
 
 PRODUCTS_PAGE, META_PAGE = "products", "meta"

@@ -205,7 +205,7 @@ _PACKAGE = (
     r"|pacotes?|cajas?|caixas?|scatol[ae]|dozen|doos|schachteln?|tuten?|dosen?|pos[ei]r?|pase|pasar"
     r"|etuis?|estuches?|confezion[ei]|pacch[io]|latas?|barattol[io])"
 )
-_PIECE = r"(?:pk|pcs?|pieces?|units?|unidades|pezzi|stuck|stk|ct|counts?)"
+_PIECE = r"(?:pk|pcs?|pieces?|units?|unidades|pezzi|pz|szt|stuck|stk|ct|counts?)"
 _CONTAINER = rf"(?:{_SERVING}|{_PACKAGE}|{_PIECE})"
 _COUNTER = (
     r"(?:[\u5305\u888b\u679a\u7247\u9846\u9897\u7c92\u689d\u6761\u5165]"  # bags and pieces
@@ -258,7 +258,8 @@ _COUNT_FORMS = (
         rf"(?:(?!per\b|or\b|to\b|x\b)[a-z-]+\s+){{0,2}}?{_CONTAINER}\b"
     ),
     re.compile(rf"(?<![\w.,/]){_MULTI}\s?(?P<count>\d{{1,3}})\b{_NOT_A_MEASURE}"),
-    # Chinese, Japanese and Korean counters of bags and pieces: "20包", "5個入", "10개입".
+    # Chinese, Japanese and Korean counters of bags and pieces, a total first: "計10袋", "20包".
+    re.compile(rf"[\u8a08\u5168\u5171](?P<count>[2-9]|[1-9]\d{{1,2}})\s?{_COUNTER}"),
     re.compile(rf"(?<![\d.,/])(?P<count>[2-9]|[1-9]\d{{1,2}})\s?{_COUNTER}"),
     re.compile(r"\b(?P<twin>twin|double|duo)[\s-]?packs?\b"),
     re.compile(r"^\W*(?P<count>\d{1,3})\s?['\u2019]s\W*$"),

@@ -543,7 +543,9 @@ def test_the_cap_counts_decoded_bytes_exactly(
         assert isinstance(failure(shop.url("/x"), counters, rules), Refused)
 
 
-@pytest.mark.parametrize("tail", [b"", b"\0" * 700, gzip.compress(b"!")])
+@pytest.mark.parametrize(
+    "tail", [b"", b"\0" * 700, gzip.compress(b"!")], ids=["none", "padding", "a member"]
+)
 def test_gzip_may_come_in_members_and_padded(
     shop: Store, counters: Counter[str], tail: bytes
 ) -> None:

@@ -1,11 +1,11 @@
 """A product page cut into what its facts are read from: labelled lines, sentences, title, tags.
 
 Belongs here: the layout of pages (which text is a label's value, which sentence speaks of
-another coffee). Does not belong here: what the text says of the coffee (see `bean`, `notes`).
+another coffee). Does not belong here: what the text says of the coffee (`process`, `notes`, ...).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -132,6 +132,11 @@ class Page:
                 parts.append([])
         return [tuple(part) for part in parts if part]
 
+    def is_named(self, pattern: re.Pattern[str]) -> bool:
+        """Whether the title, the type or a tag shows the pattern."""
+        texts = (self.title, self.product_type, *self.tags)
+        return any(pattern.search(text.folded) for text in texts)
+
     @cached_property
     def is_assortment(self) -> bool:
         """Whether several different coffees make up the product."""
@@ -141,6 +146,11 @@ class Page:
             or any(words.whole(tag.words) is not None for tag in self.tags)
             or _SAMPLER.search(fold(self.listing.description)) is not None
         )
+
+
+def first_fact(page: Page, *readers: Callable[[Page], Fact | None]) -> Fact | None:
+    """What the first reader that finds a fact finds."""
+    return next((fact for read in readers if (fact := read(page)) is not None), None)
 
 
 def _label_field(text: str) -> str | None:

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from scout_assets.domain.coffee.passages import Page
+from scout_assets.domain.coffee.provenance import names_other_fact
 from scout_assets.domain.lexicon import (
     Phrases,
     Words,
@@ -21,8 +23,6 @@ from scout_assets.domain.lexicon import (
     word_set,
     words_of,
 )
-from scout_assets.domain.passages import Page
-from scout_assets.domain.provenance import names_other_fact
 
 _MOST_NOTES = 12
 _MOST_WORDS = 4  # a longer phrase is a clause, not a note
@@ -30,7 +30,7 @@ _LONG_VALUE = 30  # words; a longer labelled value is prose
 
 _SEPARATOR = re.compile(
     r"\s*(?:\((?=[^()]*(?:,|$))|[,;/|•·+&\t\n…、・\uff0c。★☆→>]|\s[-\u2013\u2014]\s"
-    r"|\b(?:and|und|et|og|och|oder|or)\b|(?<=\s)(?:y|e|en)(?=\s)"
+    r"|\b(?:and|und|et|og|och|oder|or)\b|(?<=\s)(?:y|e|en)(?=\s(?!almibar|su jugo))"
     r"|\b(?:layered |paired |complemented |complimented |balanced )?with\b|\b(?:up)?lifted by\b"
     r"|\bfollowed by\b|\bunderpinned by\b|\balongside\b|\bover\b|\bcomplemented by\b|\bmit\b"
     r"|\bavec\b|\b(?:finishing|leading|giving way) (?:in|with|to|into)\b)\s*"
@@ -38,7 +38,8 @@ _SEPARATOR = re.compile(
 _QUALITY = (
     r"(?:notes?|flavou?rs?|hints?|layers?|tones?|undertones?|overtones?|touch(?:es)?|nuances?"
     r"|feast|medley|mix|combination|symphony|explosion|array|harmony|interplay|cascade|wave|mingling"
-    r"|tonen|tonos|tons|smaken|accents?|traces?|suggestions?|bursts?|tastes?|splash"
+    r"|tonen|tonos|tons|smaken|accents?|traces?|suggestions?|bursts?|tastes?"
+    r"|splash(?! of (?:\w+ )?(?:milk|cream|water))"
     r"|note|noten|aromen|notas|toques|sentori|sabores|saveurs|aromes|sapori|matices|nuancen|anklange"
     r"|noter|toner|aromi|nuancer)"
 )
@@ -72,7 +73,11 @@ _VERB_CUE = re.compile(
     r"|offre|ofrece|oferece|biedt) "
 )
 # "fruity notes of berries": what stands before the "of" is not the note.
-_INTRODUCTION = re.compile(rf"^.*\b(?:{_QUALITY}|aftertaste|aromas?|finish) {_OF} ")
+_INTRODUCTION = re.compile(
+    rf"^.*\b(?:{_QUALITY}|aftertaste|aromas?|finish|sweetness|tartness|brightness) {_OF} "
+)
+# "dark honey by the fire": where and when it is drunk.
+_CIRCUMSTANCE = re.compile(r"(?<=\w) (?:by|at|on|for|through|throughout) (?:the|your|every|each)\b")
 _SCENT_CUE = re.compile(
     rf"\b(?:aromas?|aftertaste|finish|fragrance|scents?) {_OF} |\bfinish(?:ing|es) (?:with|on) "
 )
@@ -162,6 +167,8 @@ def _cleaned(piece: str, *, listed: bool = False) -> Words:
     of notes "smooth caramel" is the note as printed; in prose "smooth" praises the cup."""
     introduction = _INTRODUCTION.match(fold(piece))
     piece = piece[introduction.end() :] if introduction else piece
+    circumstance = _CIRCUMSTANCE.search(fold(piece))
+    piece = piece[: circumstance.start()] if circumstance else piece
     piece = piece.strip(" .!?:\"'“”[]*#")
     if piece.count("(") != piece.count(")"):  # a list in parentheses was cut at its commas
         piece = piece.strip("()")

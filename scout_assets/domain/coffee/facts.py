@@ -1,7 +1,7 @@
 """A shop's listing read as coffee: facts of the product and of each of its variants.
 
 Belongs here: `normalise` and the shape of its facts. Does not belong here: reading single facts
-(`goods`, `bean`, `provenance`, `notes`, `packs`).
+(`goods`, `roast`, `process`, `provenance`, `notes`, `packs`, `grinds`).
 
 Conventions:
 - A fact the page does not state is None (or empty): never a guess. Raw text stays beside it.
@@ -13,11 +13,11 @@ Conventions:
 
 from dataclasses import dataclass
 
-from scout_assets.domain import bean, provenance
-from scout_assets.domain.goods import classify, is_subscription
-from scout_assets.domain.notes import tasting_notes
-from scout_assets.domain.packs import VariantFacts, variant_facts
-from scout_assets.domain.passages import Fact, Page
+from scout_assets.domain.coffee import process, provenance, roast
+from scout_assets.domain.coffee.goods import classify, is_subscription
+from scout_assets.domain.coffee.notes import tasting_notes
+from scout_assets.domain.coffee.packs import VariantFacts, variant_facts
+from scout_assets.domain.coffee.passages import Fact, Page
 from scout_assets.domain.storefront import Listing
 
 __all__ = ["CoffeeFacts", "VariantFacts", "normalise"]
@@ -61,21 +61,22 @@ def normalise(listing: Listing) -> tuple[CoffeeFacts, tuple[VariantFacts, ...]]:
 
 
 def _coffee_facts(page: Page, sureness: float, subscription: bool) -> CoffeeFacts:
-    roast, process, species = bean.roast(page), bean.process(page), provenance.species(page)
+    roasted, processed = roast.roast(page), process.process(page)
+    species = provenance.species(page)
     lowest, highest = provenance.altitude(page)
-    trusts = [fact.trust for fact in (roast, process, species) if fact is not None]
+    trusts = [fact.trust for fact in (roasted, processed, species) if fact is not None]
     return CoffeeFacts(
         is_coffee=True,
         is_coffee_confidence=sureness,
         subscription=subscription,
-        roast_level=_value(roast),
-        roast_level_raw=_raw(roast),
-        process=_value(process),
-        process_raw=_raw(process),
+        roast_level=_value(roasted),
+        roast_level_raw=_raw(roasted),
+        process=_value(processed),
+        process_raw=_raw(processed),
         species=_value(species),
         species_raw=_raw(species),
-        decaf=bean.decaf(page),
-        varieties=provenance.varieties(page),
+        decaf=process.decaf(page),
+        varieties=provenance.varieties(page, subscription=subscription),
         origin_country=provenance.country(page),
         origin_region=provenance.region(page),
         estate=provenance.estate(page),

@@ -1,9 +1,9 @@
-"""What one variant holds: net weight, pack count, grind, GTIN.
+"""What one variant holds: net weight, pack count, GTIN.
 
 Belongs here: which of a listing's texts to believe for a variant. Weights come from options
 and titles first, then a printed pack in the description; Shopify's `grams` is the shipping
 weight and counts only where nothing is printed and it equals a size coffee is sold in.
-Does not belong here: reading a number out of a text (`measure`).
+Does not belong here: reading a number out of a text (`measure`), its grind (`grinds`).
 """
 
 import re
@@ -11,15 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from scout_assets.domain.coffee.grinds import Grind, grind, page_grind
+from scout_assets.domain.coffee.passages import Page
 from scout_assets.domain.lexicon import (
-    Hit,
     Words,
     fold,
     phrases,
     short_words_of,
-    terms,
     word_set,
-    words_of,
 )
 from scout_assets.domain.measure import (
     NOTHING,
@@ -29,7 +28,6 @@ from scout_assets.domain.measure import (
     parse_weight,
     valid_gtin,
 )
-from scout_assets.domain.passages import Page
 from scout_assets.domain.storefront import Variant
 
 
@@ -120,7 +118,7 @@ class _Shelf:
     printed_in_options: bool
     counts_by_weight: Mapping[float, set[int]]
     is_whole_pack: bool
-    page_grind: tuple[str | None, str | None]
+    page_grind: Grind
     is_liquid: bool
     is_coffee: bool
 
@@ -154,8 +152,8 @@ def _shelf(page: Page, printed: list[Quantity], is_coffee: bool, subscription: b
         and silent
         and not subscription
         and not page.is_assortment
-        and not (_is_portioned(page) or _names(page, _GIFT)),
-        page_grind=_page_grind(page) if is_coffee else (None, None),
+        and not (_is_portioned(page) or page.is_named(_GIFT)),
+        page_grind=page_grind(page) if is_coffee else (None, None),
         is_liquid=_is_liquid(page),
         is_coffee=is_coffee,
     )
@@ -170,13 +168,13 @@ def _facts(variant: Variant, printed: Quantity, source: str | None, shelf: _Shel
     grams, count, source = _settle(printed, source, variant, shelf)
     if not shelf.is_coffee:
         grams = source = None
-    grind, grind_raw = _grind(variant, shelf) if shelf.is_coffee else (None, None)
+    ground, ground_raw = grind(variant, shelf.page_grind) if shelf.is_coffee else (None, None)
     return VariantFacts(
         net_weight_g=grams,
         net_weight_source=source,
         pack_count=count,
-        grind=grind,
-        grind_raw=grind_raw,
+        grind=ground,
+        grind_raw=ground_raw,
         gtin=valid_gtin(variant.barcode) if variant.barcode else None,
         gtin_raw=variant.barcode,
         confidence=_TRUST[source],
@@ -329,9 +327,11 @@ def _described(page: Page) -> Quantity:
     count: int | None = None
     for sentence in _without_size_list(page.sentences):
         folded = sentence.folded
+        quantity = parse_weight(folded)
+        if quantity.grams is not None and _of_a_piece(folded):
+            return quantity._replace(units=count, each=True)
         if _RECIPE.search(folded) or offers_sizes(folded):
             continue
-        quantity = parse_weight(folded)
         if quantity.grams is not None and (
             quantity.each
             or _held(folded)
@@ -355,6 +355,27 @@ def _without_size_list(sentences: list[Words]) -> list[Words]:
     if len(set(sizes.values())) < 2:
         return sentences
     return [sentence for sentence in sentences if sentence.text not in sizes]
+
+
+# "Ogni capsula contiene 5,6 g", "7 g of coffee per pod", "1袋12g".
+_PIECE = (
+    r"(?:capsul\w*|kapseln?|kapsler|pods?|sachets?|dosettes?|cialda|cialde|bustin[ae]|sobres?|sticks?"
+    r"|zakjes?|capsula|drip ?bags?|filterbeutel|pad)"
+)
+_OF_A_PIECE = re.compile(
+    rf"\b(?:each|every|per|ogni|jede[rsn]?|chaque|cada|elke|je|una|pro|par|por) {_PIECE}\b"
+    r"[^.]{0,40}?\b\d+(?:[.,]\d+)?\s?g\b"
+    rf"|\b\d+(?:[.,]\d+)?\s?g\b[^.,]{{0,30}}\b(?:each|apiece|chacune?|ciascun[oa]|cada un[oa]"
+    rf"|(?:per|pro|par|por|je|a) {_PIECE})\b"
+    r"|1\s?[\u888b\u5305\u5165]\s?\d+(?:[.,]\d+)?\s?g"
+)
+_NUTRIENT = re.compile(
+    r"\b(?:kcal|energy|carbs|protein|sugars?|fat|sodium|serving|caffeine|water)\b"
+)
+
+
+def _of_a_piece(folded: str) -> bool:
+    return _OF_A_PIECE.search(folded) is not None and not _NUTRIENT.search(folded)
 
 
 _LEAST_BAG_GRAMS = 50  # less is a dose ("18 g whole beans")
@@ -432,112 +453,4 @@ _GIFT = re.compile(r"\b(?:gift|hamper)\b")
 
 
 def _is_portioned(page: Page) -> bool:
-    return _names(page, _PORTIONED)
-
-
-def _names(page: Page, pattern: re.Pattern[str]) -> bool:
-    texts = (page.title, page.product_type, *page.tags)
-    return any(pattern.search(text.folded) for text in texts)
-
-
-# --- grind --------------------------------------------------------------------------------
-
-
-def _grind(variant: Variant, shelf: _Shelf) -> tuple[str | None, str | None]:
-    """Grind and its printed text: from the option named for it, else any option that is one."""
-    named = [value for name, value in variant.options.items() if _names_grind(name)]
-    if named:
-        return next((read for value in named if (read := _read_grind(value))[0]), (None, named[0]))
-    values = [value for name, value in variant.options.items() if not _names_other(name)]
-    if not variant.options and variant.title is not None:
-        values = [part.strip() for part in variant.title.split(" / ")]
-    reads = [read for value in values if (read := _read_grind(value))[0]]
-    # "Espresso / Whole Bean / 250g": the roast is for espresso, the beans are whole.
-    whole = [read for read in reads if read[0] == "whole"]
-    ground = [read for read in reads if read[1] and _GROUND.search(fold(read[1]))]
-    return next(iter(whole + ground + reads), shelf.page_grind)
-
-
-_GROUND = re.compile(r"\b(?:ground|grind|gemahlen|moulu|molido|macinato|moido|gemalen|malet)\b")
-
-
-@lru_cache(maxsize=1024)
-def _names_grind(name: str) -> bool:
-    return fold(name).strip(" :?") in word_set("grinds", "words.grind_names")
-
-
-@lru_cache(maxsize=1024)
-def _names_other(name: str) -> bool:
-    return fold(name).strip(" :?") in word_set("grinds", "words.other_names")
-
-
-@lru_cache(maxsize=4096)
-def _read_grind(value: str) -> tuple[str | None, str]:
-    """The first brewer a text names; "whole" anywhere wins."""
-    words = short_words_of(value).words
-    found = [hit.value for hit in phrases("grinds", "brewers").hits(words)]
-    if "whole" in found:
-        return "whole", value
-    return next(iter(found), None), value
-
-
-def _page_grind(page: Page) -> tuple[str | None, str | None]:
-    """What the page says of all its variants: whole beans, or "ground for" one brewer; nothing
-    where a variant says another grind. "Espresso" in a title is a style."""
-    options = page.listing.options
-    offered = {
-        _read_grind(value)[0]
-        for name, values in options.items()
-        if not _names_other(name)
-        for value in values
-    }
-    if offered - {"whole", None}:
-        return None, None
-    for text in (page.title, *map(short_words_of, options)):
-        if (hit := _whole_beans(text)) is not None:
-            return "whole", text.printed(hit.start, hit.end)
-    reads = (_spoken_grind(sentence) for sentence in page.sentences)
-    return next((read for read in reads if read[0] is not None), (None, None))
-
-
-def _spoken_grind(sentence: Words) -> tuple[str | None, str | None]:
-    folded = sentence.folded
-    label, mark, value = sentence.text.partition(":")
-    if mark and _names_grind(label):
-        # A brewer alone may be advice ("Grind: V60"), beside whole beans it is a choice.
-        grinds = {hit.value for hit in phrases("grinds", "brewers").hits(words_of(value).words)}
-        return ("whole", value.strip()) if grinds == {"whole"} else (None, None)
-    if _CHOICE.search(folded):
-        return None, None
-    if (match := _GROUND_FOR.search(folded)) is not None:
-        hit = phrases("grinds", "brewers").first(short_words_of(folded[match.end() :]).words)
-        near = hit is not None and hit.start <= 2
-        return (hit.value, sentence.text[match.start() :]) if hit and near else (None, None)
-    hit = _whole_beans(sentence)
-    if hit is None or _GRINDS.search(folded[: sentence.spans[hit.start][0]]):
-        return None, None
-    return "whole", sentence.printed(hit.start, hit.end)
-
-
-_GROUND_FOR = re.compile(
-    r"\b(?:ground(?: \w+)?(?: for|,)|gemahlen fur|moulu pour|molido para|macinato per|moido para"
-    r"|gemalen voor|malet til|malt for|malt til) "
-)
-# Advice to grind whole beans at home is no statement of what is sold; nor is a choice.
-_GRINDS = re.compile(r"\b(?:grind\w*|mahlen|mahle|moudre|moler|macinare|moer|malen)\b")
-_CHOICE = re.compile(
-    r"\b(?:or|choose|select|prefer|also|either|if|can|oder|wahl\w*|ou|choisi\w*|elige|scegli"
-    r"|escolha|kies|eller|velg|available in|options?)\b|\b(?:beans?|bohnen?|grains?) (?:and|&) "
-)
-
-
-def _whole_beans(text: Words) -> Hit | None:
-    """The first phrase for whole beans that is more than a word for beans."""
-    for hit in phrases("grinds", "brewers").hits(text.words):
-        if (
-            hit.value == "whole"
-            and (hit.end - hit.start > 1 or text.words[hit.start] in ("wholebean", "wholebeans"))
-            and terms("grinds", "words.loose").whole(text.words[hit.start : hit.end]) is None
-        ):
-            return hit
-    return None
+    return page.is_named(_PORTIONED)

@@ -12,7 +12,10 @@ delivers coffee is coffee.
 from collections.abc import Iterable
 from functools import cache
 
-from scout_assets.domain import bean, provenance
+from scout_assets.domain.coffee import provenance
+from scout_assets.domain.coffee.passages import Page
+from scout_assets.domain.coffee.process import process
+from scout_assets.domain.coffee.roast import roast
 from scout_assets.domain.lexicon import (
     Hit,
     Phrases,
@@ -25,7 +28,6 @@ from scout_assets.domain.lexicon import (
     word_set,
 )
 from scout_assets.domain.measure import parse_weight
-from scout_assets.domain.passages import Page
 
 # Labels that only a coffee's page has ("Process:", "Altitude:" …).
 _COFFEE_LABELS = ("notes", "process", "variety", "altitude", "roast", "origin", "estate")
@@ -44,6 +46,8 @@ def classify(page: Page) -> tuple[bool, float]:
         return kind, 0.95
     if _describes_equipment(page):
         return False, 0.8
+    if _is_weighed_assortment(page):
+        return True, 0.75
     if _has_tag(page, "not_coffee.tags") and not _sold_like_coffee(page):
         return False, 0.85
     if _has_tag(page, "coffee.tags") or has_grinds(page):
@@ -54,6 +58,12 @@ def classify(page: Page) -> tuple[bool, float]:
     if is_subscription(page) and (evidence or _speaks_of_coffee(page)):
         return True, 0.75
     return (True, 0.65) if evidence >= 2 else (False, 0.7)
+
+
+def _is_weighed_assortment(page: Page) -> bool:
+    """Samples by weight on a page that speaks of coffee: "Discovery Pack (5 x 60g)"."""
+    weighed = parse_weight(page.title.text).grams is not None or _has_weights(page)
+    return page.is_assortment and weighed and _distinct_words(page, "coffee.body") > 0
 
 
 def is_subscription(page: Page) -> bool:
@@ -94,7 +104,7 @@ def has_grinds(page: Page) -> bool:
 def _coffee_facts(page: Page) -> int:
     """How many facts the page states that only coffee has; tasting notes count beside one,
     and on a page that speaks of coffee its cultivar, its altitude and the weights to choose."""
-    facts = sum(fact is not None for fact in (bean.roast(page), bean.process(page)))
+    facts = sum(fact is not None for fact in (roast(page), process(page)))
     if _speaks_of_coffee(page):
         facts += bool(provenance.varieties(page))
         facts += facts > 0 and provenance.altitude(page)[0] is not None

@@ -2,13 +2,14 @@
 
 Belongs here: one reader per fact from a `Page`; a name that also means something else (a
 drink, a place, a person) counts only where the page uses it as the fact.
-Does not belong here: what was done to the coffee after picking (`bean`).
+Does not belong here: what was done to the coffee after picking (`process`).
 """
 
 import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 
+from scout_assets.domain.coffee.passages import LABELLED, PROSE, TAG, TITLE, Fact, Page
 from scout_assets.domain.lexicon import (
     Hit,
     Phrases,
@@ -20,7 +21,6 @@ from scout_assets.domain.lexicon import (
     word_set,
     words_of,
 )
-from scout_assets.domain.passages import LABELLED, PROSE, TAG, TITLE, Fact, Page
 
 # Ambiguous names that are no places: "washed Bourbon" is a cultivar, "washed Colombia" is not.
 _NO_PLACES = frozenset(("Bourbon", "Pacas", "Heirloom", "Sudan Rume", "Aramosa"))
@@ -28,14 +28,18 @@ _NO_PLACES = frozenset(("Bourbon", "Pacas", "Heirloom", "Sudan Rume", "Aramosa")
 _COUNTRY = "Colombia"
 
 
-def varieties(page: Page) -> tuple[str, ...]:
-    """Cultivars named on labelled lines, in the title, or plainly in prose; never in doubt."""
+def varieties(page: Page, *, subscription: bool = False) -> tuple[str, ...]:
+    """Cultivars named on labelled lines, in the title, or plainly in prose; never in doubt.
+
+    The prose of an assortment or a subscription tells of many coffees.
+    """
     labelled = [name for text in page.values("variety") for name in _listed_varieties(text)]
     if labelled:
         return _without_generic(labelled)
-    texts = [page.title] if page.is_assortment else [page.title, *page.sentences]
+    one_coffee = not (page.is_assortment or subscription)
+    texts = [page.title, *page.sentences] if one_coffee else [page.title]
     found = [name for text in texts for name in _spoken_varieties(text)]
-    if not found and not page.is_assortment:
+    if not found and one_coffee:
         plain = phrases("varieties", "plain")
         found = [name for tag in page.tags if (name := plain.whole(tag.words)) is not None]
     return _without_generic(found)
