@@ -1,0 +1,523 @@
+"""Reading price lists without any configuration: what a supplier sends, what we get."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scout_assets.domain.failures import BadConfig
+from scout_assets.domain.grids import Area, Cell, Sheet, Style
+from scout_assets.domain.price_lists.model import PriceList, Role
+from scout_assets.domain.price_lists.reader import ReadSettings, read_price_list
+from scout_assets_tests.domain.price_lists.lists import book, only, read, table
+
+WINES = """
+SKU    | Producer   | Wine            | Vintage | Size  | Pack | Case Price | Cases
+AB-101 | Tenuta Uno | Rosso di Prova  | 2021    | 750ml | 12   | $120.00    | 31
+AB-102 | Tenuta Uno | Bianco di Prova | 2023    | 750ml | 12   | $96.00     | 7
+AB-103 | Tenuta Due | Riserva         | 2018    | 1.5L  | 6    | $210.50    | 0
+AB-104 | Tenuta Due | Spumante Brut   | NV      | 750ml | 6    | POA        | 14
+"""
+
+
+def prices(read_list: PriceList) -> list[str | None]:
+    return [one["price"] for one in read_list.as_json()["items"]]
+
+
+def test_every_field_is_found_by_header_and_values():
+    first, *_, last = read(WINES).items
+    assert (first.sku, first.brand, first.name) == ("AB-101", "Tenuta Uno", "Rosso di Prova")
+    assert (first.price, first.price_basis, first.currency) == (Decimal("120.00"), "case", "USD")
+    assert (first.vintage, first.size_ml, first.pack_count) == (2021, 750.0, 12)
+    assert (first.quantity, first.sheet, first.row) == ("31", "Prices", 2)
+    assert (last.vintage, last.price) == ("NV", None)  # still an item, without price
+
+
+def test_the_report_says_what_was_decided():
+    (sheet,) = read(WINES).sheets
+    assert sheet.role is Role.ITEMS
+    assert sheet.header_rows == (1,)
+    assert sheet.columns["sku"].letter == "A"
+    assert sheet.columns["price"].header == "Case Price"
+    assert sheet.columns["price"].basis == "case"
+    assert 0.9 <= sheet.confidence <= 1
+
+
+def test_json_has_prices_as_text():
+    item = read(WINES).as_json()["items"][2]
+    assert item["price"] == "210.50"
+    assert item["section"] == []
+    assert set(item) >= {"sheet", "row", "gtin", "price_alternatives", "hidden", "characteristics"}
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "expected"),
+    [
+        ("Art.-Nr.|Bezeichnung|Inhalt|VE|Preis/Fl. €", "W-1|Riesling|0,75 l|6|8,90", "8.90"),
+        (
+            "Référence|Désignation|Format|Colisage|Prix HT",
+            "V-1|Huile d'olive|50 cl|12|€ 1.234,56",
+            "1234.56",
+        ),
+        ("Código|Producto|Formato|Uds/caja|Precio", "A-1|Vinagre|250 ml|12|1 234,56 €", "1234.56"),
+        ("Codice|Descrizione|Formato|Confezione|Prezzo", "C-1|Barbera|75 cl|6|9,20 €", "9.20"),
+        ("Código|Produto|Capacidade|Embalagem|Preço", "C-1|Vinho tinto|75 cl|6|R$ 45,00", "45.00"),
+        ("Artikelcode|Omschrijving|Inhoud|Verpakking|Prijs", "N-1|Jenever|1 l|6|€ 14,50", "14.50"),
+        ("Indeks|Nazwa|Pojemność|Opakowanie|Cena netto", "P-1|Sok|330 ml|24|2,19 zł", "2.19"),
+        ("Артикул|Наименование|Объем|В упаковке|Цена, руб.", "К-1|Сок|1 л|12|93,60", "93.60"),  # noqa: RUF001
+        ("Код|Назва|Об'єм|В упаковці|Ціна, грн", "У-1|Сік|1 л|12|93,60", "93.60"),  # noqa: RUF001
+    ],
+)
+def test_headers_and_numbers_of_many_languages(header: str, row: str, expected: str):
+    item = only(f"{header}\n{row}")
+    assert item.sku is not None
+    assert item.price == Decimal(expected)
+    assert item.size_ml is not None
+    assert item.pack_count is not None
+    assert item.currency is not None or "Prix" in header
+
+
+def test_three_header_lines_make_one_header():
+    rows = table("""
+        |                |      | Price in EUR |          |
+Item    | Description    | Pack | Case         | Bottle   | Stock
+code    |                |      |              |          | cases
+K-1     | Kaffee Röstung | 6    | 54.00        | 9.00     | 12
+K-2     | Kaffee Crema   | 6    | 60.00        | 10.00    | 3
+""")
+    found = read(rows, merged=[Area(0, 3, 0, 4)])
+    item = found.items[0]
+    assert (item.sku, item.price, item.price_basis, item.currency) == ("K-1", 54, "case", "EUR")
+    assert [(other.price, other.basis) for other in item.price_alternatives] == [(9, "bottle")]
+    assert len(found.items) == 2
+
+
+def test_one_price_a_multiple_of_the_other_is_per_case_and_implies_the_pack():
+    rows = """
+Name      | Code | A      | B
+Wein Eins | W-11 | 120.00 | 10.00
+Wein Zwei | W-12 | 150.00 | 12.50
+Wein Drei | W-13 | 96.00  | 8.00
+"""
+    item = read(rows).items[0]
+    assert (item.price, item.price_basis, item.pack_count) == (120, "case", 12)
+
+
+def test_quantity_breaks_are_alternatives_with_their_least_quantity():
+    rows = """
+SKU   | Product   | Price per case | |
+      |           | 1-4 cs | 5-9 cs | 10+ cs
+MU-01 | Mustard   | 10.20  | 9.80   | 9.10
+MU-02 | Horseradish | 12.00 | 11.50 | 11.00
+"""
+    item = read(rows).items[0]
+    assert item.price == Decimal("10.20")
+    assert [(p.price, p.min_quantity) for p in item.price_alternatives] == [
+        (Decimal("9.80"), 5),
+        (Decimal("9.10"), 10),
+    ]
+
+
+def test_retail_and_former_prices_are_never_the_primary_one():
+    rows = """
+SKU   | Name     | RRP   | Old price | Net price
+T-100 | Teapot   | 49.00 | 30.00     | 24.50
+T-101 | Kettle   | 79.00 | 44.00     | 39.90
+"""
+    item = read(rows).items[0]
+    assert item.price == Decimal("24.50")
+    assert {p.basis for p in item.price_alternatives} == {"retail", "previous"}
+
+
+def test_a_trade_price_above_retail_is_for_a_case():
+    rows = """
+Wine     | Units | FOB    | SRP
+Rosso    | 12    | 96.00  | 14.99
+Bianco   | 12    | 84.00  | 12.99
+Rosato   | 6     | 60.00  | 17.99
+"""
+    assert {item.price_basis for item in read(rows).items} == {"case"}
+
+
+def test_stock_is_never_taken_for_a_price():
+    rows = """
+Artikel | Bezeichnung | Bestand | Preis
+A-1     | Mutter M8   | 1200    | 0,12
+A-2     | Mutter M10  | 900     | 0,17
+"""
+    item = read(rows).items[0]
+    assert (item.price, item.quantity) == (Decimal("0.12"), "1200")
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "inquire", "POA", "auf Anfrage", "по запросу", 0, "0.00", "sold out"]
+)
+def test_these_are_no_prices(cell: object):
+    rows = [
+        ["SKU", "Name", "Size", "Price"],
+        ["A-1", "Tea", "100 g", 4.5],
+        ["A-2", "Mate", "500 g", cell],
+    ]
+    item = read(rows).items[1]
+    assert item.price is None
+
+
+def test_a_repeated_header_and_stacked_tables_are_read_through():
+    rows = """
+SKU | Product | Price EUR
+A-1 | Plate   | 4.00
+SKU | Product | Price EUR
+A-2 | Bowl    | 5.00
+
+Code | Wine  | Vintage | Size  | Bottle Price USD
+W-1  | Rosso | 2020    | 750ml | 11.00
+"""
+    found = read(rows)
+    assert [(item.sku, item.currency) for item in found.items] == [
+        ("A-1", "EUR"),
+        ("A-2", "EUR"),
+        ("W-1", "USD"),
+    ]
+    assert found.sheets[0].tables == 2
+
+
+def test_without_a_header_values_alone_decide():
+    rows = """
+LX-2001 | Château Exemple Rouge | 2019 | 12/750ml | $120.00
+LX-2002 | Château Exemple Blanc | 2021 | 12/750ml | $96.00
+LX-2003 | Domaine Test Rosé     | NV   | 6/1.5L   | $88.50
+"""
+    found = read(rows)
+    item = found.items[2]
+    assert (item.sku, item.vintage, item.size_ml, item.pack_count) == ("LX-2003", "NV", 1500, 6)
+    assert item.price == Decimal("88.50")
+    assert "no header" in " ".join(found.sheets[0].reasons)
+
+
+def test_a_sheet_without_header_borrows_the_labels_of_one_laid_out_alike():
+    body = """
+Q-{n}1 | Wine {n} one   | 2020 | 750ml | 12 | $100.00 | red
+Q-{n}2 | Wine {n} two   | 2021 | 750ml | 12 | $110.00 | white
+Q-{n}3 | Wine {n} three | 2022 | 750ml | 12 | $120.00 | red
+"""
+    header = "Code | Wine | Vintage | Size | Pack | FOB | Kind of soil"
+    with_header = table(header + "\n" + body.format(n=1).strip())
+    found = read_price_list(book(Sheet("A", with_header), Sheet("B", table(body.format(n=2)))))
+    assert next(item.characteristics for item in found.items if item.sheet == "B") == {
+        "Kind of soil": "red"
+    }
+
+
+def test_banners_become_sections_outermost_first():
+    rows = """
+SKU | Name | Size | Price
+FRANCE |||
+LOIRE |||
+A-1 | Sancerre | 75 cl | 12.00
+JURA |||
+A-2 | Savagnin | 75 cl | 22.00
+ITALY |||
+SICILY |||
+A-3 | Nero | 75 cl | 9.00
+"""
+    grid = table(rows)
+    big, small = Style(18.0), Style(14.0)
+    styles = {(1, 0): big, (2, 0): small, (4, 0): small, (6, 0): big, (7, 0): small}
+    assert [item.section for item in read(grid, styles=styles).items] == [
+        ("FRANCE", "LOIRE"),
+        ("FRANCE", "JURA"),
+        ("ITALY", "SICILY"),
+    ]
+
+
+def test_sections_of_one_look_nest_by_their_distance_from_the_items():
+    rows = """
+Name | Price
+Tools |
+Hammers |
+Claw hammer | $7.35
+Saws |
+Hand saw | $5.10
+"""
+    assert [item.section for item in read(rows).items] == [("Tools", "Hammers"), ("Tools", "Saws")]
+
+
+def test_a_section_says_what_its_prices_are_for():
+    rows = """
+Wine      | FOB price | Cases
+Rosso     | $82.00    | 500
+Bianco    | $68.00    | 20
+PRICES IN BOTTLES ||
+Grand Cru | $48.33    | 7
+"""
+    assert [item.price_basis for item in read(rows).items] == ["case", "case", "bottle"]
+
+
+def test_notes_totals_and_contacts_are_no_items():
+    rows = """
+Spring price list 2026 |||
+All prices in GBP, ex VAT. Orders by phone: +44 20 7946 0000 |||
+Part No | Product     | Pack | Unit price
+S-1     | Screw 4x40  | 200  | 0.02
+S-2     | Screw 5x50  | 100  | 0.04
+Total   |             |      | 0.06
+www.example.com |||
+"""
+    found = read(rows)
+    assert [item.sku for item in found.items] == ["S-1", "S-2"]
+    assert {item.currency for item in found.items} == {"GBP"}
+    assert found.items[0].section == ()
+
+
+def test_the_second_line_of_an_item_is_no_item():
+    rows = """
+Wine            | Vintage | Size     | case price bottle price
+ESTATE ONE      |         |          |
+"Prima" Bianco  | 2021    | 12/750ml | $132.00
+arneis, in oak  |         |          | $11.00
+"Seconda" Rosso | 2022    | 12/750ml | $150.00
+barbera         |         |          | $12.50
+"Terza" Rosso   | 2020    | 6/1.5L   | $180.00
+nebbiolo        |         |          | $30.00
+"""
+    found = read(rows)
+    assert [item.name for item in found.items] == [
+        '"Prima" Bianco',
+        '"Seconda" Rosso',
+        '"Terza" Rosso',
+    ]
+    item = found.items[0]
+    assert [(p.price, p.basis) for p in item.price_alternatives] == [(11, "bottle")]
+    assert item.characteristics["details"] == "arneis, in oak"
+    assert item.section == ("ESTATE ONE",)
+
+
+def test_prices_in_remarks_are_kept_with_their_meaning():
+    rows = """
+SKU | Wine  | Price  | Notes
+A-1 | Rosso | $96.00 | was $120
+A-2 | Nero  | $84.00 | $78 (14cs)
+A-3 | Verde | $84.00 | new
+"""
+    one, two, three = read(rows).items
+    assert [(p.price, p.basis) for p in one.price_alternatives] == [(120, "previous")]
+    assert [(p.price, p.min_quantity) for p in two.price_alternatives] == [(78, 14)]
+    assert three.price_alternatives == ()
+    assert one.characteristics["Notes"] == "was $120"
+
+
+def test_hidden_rows_are_marked_and_hidden_sheets_skipped_with_a_notice():
+    grid = table(WINES)
+    found = read_price_list(
+        book(Sheet("Now", grid, hidden_rows=frozenset({2})), Sheet("Old", grid, hidden=True))
+    )
+    assert [item.hidden for item in found.items] == [False, True, False, False]
+    assert [sheet.role for sheet in found.sheets] == [Role.ITEMS, Role.HIDDEN]
+    assert any("'Old' is hidden" in notice for notice in found.notices)
+
+
+def test_hidden_sheets_are_read_on_demand():
+    found = read_price_list(
+        book(Sheet("Old", table(WINES), hidden=True)), ReadSettings(include_hidden_sheets=True)
+    )
+    assert all(item.hidden for item in found.items)
+    assert len(found.items) == 4
+
+
+def test_a_hidden_price_column_is_never_the_primary_one():
+    rows = """
+SKU | Name | Price A | Price B
+A-1 | Cup  | $2.00   | $4.00
+A-2 | Mug  | $2.50   | $4.50
+"""
+    assert read(rows, hidden_columns=frozenset({2})).items[0].price == 4
+
+
+def test_currencies_are_read_from_number_formats():
+    rows = [["SKU", "Name", "Price"], ["A-1", "Cup", 2.5], ["A-2", "Mug", 3.0]]
+    found = read(rows, column_formats={2: "€"}, formats={(2, 2): "£"})
+    assert [item.currency for item in found.items] == ["EUR", "GBP"]
+
+
+@pytest.mark.parametrize(
+    ("note", "currency"),
+    [("Prices in AUD", "AUD"), ("All prices Canadian dollars", "CAD"), ("Price list", "USD")],
+)
+def test_a_dollar_is_american_unless_the_list_names_another(note: str, currency: str):
+    assert only(f"{note}||\nSKU|Name|Price\nA-1|Cup|$2.50").currency == currency
+
+
+def test_no_currency_is_made_up():
+    assert only("SKU|Name|Price\nA-1|Cup|2.50").currency is None
+
+
+def test_bad_rows_go_to_quarantine_and_the_rest_goes_on():
+    rows = """
+SKU | Name | Size  | Price EUR
+A-1 | Tea  | 100 g | 4.50
+A-2 |      | 200 g | 5.00
+A-3 | Mate | 500 g | 5.00 8.00
+A-4 | Chai | 500 g | -3.00
+A-5 | Rooi | 100 g | 6.00
+"""
+    found = read(rows)
+    assert [item.sku for item in found.items] == ["A-1", "A-5"]
+    assert [(reject.row, reject.content["SKU"]) for reject in found.quarantine] == [
+        (3, "A-2"),
+        (4, "A-3"),
+        (5, "A-4"),
+    ]
+    assert "no name" in found.quarantine[0].reason
+    assert "'5.00 8.00' is not one price" in found.quarantine[1].reason
+    assert "below zero" in found.quarantine[2].reason
+    assert found.counters["rows/quarantined"] == 3
+
+
+def test_duplicates_are_marked_and_what_differs_in_vintage_size_or_pack_is_none():
+    rows = """
+SKU | Wine  | Vintage | Size  | Pack | Price
+A-1 | Rosso | 2020    | 750ml | 6    | $60.00
+A-1 | Rosso | 2021    | 750ml | 6    | $60.00
+A-1 | Rosso | 2020    | 1.5L  | 6    | $60.00
+A-1 | Rosso | 2020    | 750ml | 12   | $60.00
+A-1 | Rosso | 2020    | 750ml | 6    | $66.00
+"""
+    found = read(rows)
+    assert [item.duplicate_of for item in found.items] == [None, None, None, None, "Prices!2"]
+    assert len(list(found.distinct())) == 4
+    assert found.counters["items/duplicate_other_price"] == 1
+
+
+def test_column_mapping_overrules_by_header_or_letter():
+    rows = """
+Code | Ref  | Text A        | Text B         | X     | Y
+A-1  | Z-91 | internal note | Green tea 100g | $4.00 | $9.00
+A-2  | Z-92 | internal text | Black tea 100g | $5.00 | $8.00
+"""
+    settings = ReadSettings(column_mapping={"sku": "ref", "name": "D", "price": "Y"})
+    item = read(rows, settings).items[0]
+    assert (item.sku, item.name, item.price) == ("Z-91", "Green tea 100g", 9)
+
+
+def test_settings_that_name_what_is_not_there_are_refused():
+    with pytest.raises(BadConfig, match="no field 'cost'"):
+        read(WINES, ReadSettings(column_mapping={"cost": "A"}))
+    with pytest.raises(BadConfig, match="no sheet 'Tea'; there are Prices"):
+        read(WINES, ReadSettings(sheet_name="Tea"))
+
+
+def test_notes_and_empty_sheets_are_told_apart():
+    found = read_price_list(
+        book(
+            Sheet("Terms", table("Terms of sale\nMinimum order 300 euros\nPhone | 912345678")),
+            Sheet("Blank", [["", None], [" "]]),
+        )
+    )
+    assert [sheet.role for sheet in found.sheets] == [Role.NOTES, Role.EMPTY]
+    assert found.items == ()
+
+
+def test_gtins_need_their_check_digit_and_get_lost_zeros_back():
+    rows = [
+        ["Name", "EAN", "Price"],
+        ["Lamp", 4006381333931.0, 2.5],
+        ["Bulb", "4006381333932", 2.5],
+        ["Plug", 36000291452.0, 2.5],
+    ]
+    assert [item.gtin for item in read(rows).items] == ["4006381333931", None, "036000291452"]
+
+
+def test_what_is_no_field_is_kept_as_characteristics():
+    rows = """
+SKU | Name | Price | Grape     | Next delivery
+A-1 | Red  | $9.00 | sangiovese | March
+"""
+    assert only(rows).characteristics == {"Grape": "sangiovese", "Next delivery": "March"}
+
+
+def test_features_of_the_name_are_extracted_before_matching():
+    item = only("Model | Description | Price USD\nPX-77 | Adapter 220-240V 60W, 2 x 1.5 m | 8.00")
+    assert item.specs["voltage_v"] == [220.0, 240.0]
+    assert item.specs["power_w"] == [60.0, 60.0]
+
+
+def test_reading_twice_gives_the_same():
+    assert read(WINES).as_json() == read(WINES).as_json()
+
+
+def test_a_retail_price_alone_is_no_trade_price():
+    rows = """
+SKU | Name | Net price | RRP
+A-1 | Cup  | 2.50      | 4.00
+A-2 | Mug  |           | 5.00
+"""
+    item = read(rows).items[1]
+    assert item.price is None
+    assert [(p.price, p.basis) for p in item.price_alternatives] == [(5, "retail")]
+
+
+def test_ounces_among_bottles_are_a_volume():
+    rows = """
+SKU | Name  | Size  | Price
+A-1 | Cider | 750ml | $9.00
+A-2 | Perry | 500ml | $9.00
+A-3 | Beer  | 12oz  | $3.00
+"""
+    assert read(rows).items[2].size_ml == pytest.approx(354.88, abs=0.01)
+
+
+def test_columns_headed_by_sizes_are_prices_of_these_sizes():
+    rows = """
+Product Name | 1 kg | 500 g | 250 g | Category
+Rose blend   | 6000 | 3100  | 1600  | floral
+Amber blend  | 8000 | 4100  | 2100  | oriental
+"""
+    item = read(rows).items[0]
+    assert (item.price, item.size_g) == (6000, 1000)
+    assert [(str(p.price), p.label) for p in item.price_alternatives] == [
+        ("3100", "500 g"),
+        ("1600", "250 g"),
+    ]
+
+
+def test_a_name_printed_once_per_group_is_carried_down():
+    rows = """
+Product    | Diameter | Price EUR
+Pipe elbow | 20       | 1.10
+           | 25       | 1.40
+           | 32       | 1.90
+Pipe cap   | 20       | 0.60
+           | 25       | 0.80
+"""
+    found = read(rows)
+    assert [item.name for item in found.items] == [
+        "Pipe elbow",
+        "Pipe elbow 25",
+        "Pipe elbow 32",
+        "Pipe cap",
+        "Pipe cap 25",
+    ]
+    assert found.quarantine == ()
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.integers(-(10**6), 10**6),
+    st.booleans(),
+    st.dates(),
+    st.text(max_size=12),
+    st.sampled_from(
+        ["SKU", "Name", "Price", "€ 12,50", "POA", "750ml", "2020", "12", "A-1", "Total"]
+    ),
+)
+
+
+@given(st.lists(st.lists(CELLS, max_size=6), max_size=12))
+@settings(max_examples=150, deadline=None)
+def test_any_grid_is_read_and_no_row_is_two_things(rows: list[list[Cell]]):
+    found = read(rows)
+    places = [(one.sheet, one.row) for one in (*found.items, *found.quarantine)]
+    assert len(places) == len(set(places)) <= len(rows)
+    found.as_json()
