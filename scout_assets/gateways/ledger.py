@@ -26,9 +26,9 @@ from scout_assets.domain.cadence import next_attempt
 from scout_assets.domain.failures import BadConfig, Permanent, ScoutFailure, Transient
 from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_sync
 
-__all__ = ["HEAD", "FetchState", "KnownSource", "Ledger", "Page", "Snapshot", "metadata"]
+__all__ = ["HEAD", "Base", "FetchState", "KnownSource", "Ledger", "Page", "Snapshot", "metadata"]
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest migration; a test compares it with migrations/versions."""
 
 
@@ -45,7 +45,9 @@ class _UtcDateTime(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class _Base(DeclarativeBase):
+class Base(DeclarativeBase):
+    """Rows of the ledger; what other gateways keep there derives from it."""
+
     type_annotation_map: ClassVar = {
         datetime: _UtcDateTime,
         dict[str, Any]: sa.JSON,
@@ -53,10 +55,10 @@ class _Base(DeclarativeBase):
     }
 
 
-metadata = _Base.metadata
+metadata = Base.metadata
 
 
-class _SourceRow(_Base):
+class _SourceRow(Base):
     __tablename__ = "sources"
 
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -75,7 +77,7 @@ class _SourceRow(_Base):
     held: Mapped[bool] = mapped_column(default=False)
 
 
-class _SnapshotRow(_Base):
+class _SnapshotRow(Base):
     __tablename__ = "snapshots"
 
     source: Mapped[str] = mapped_column(primary_key=True)
@@ -170,7 +172,8 @@ class Ledger:
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
     @contextlib.contextmanager
-    def _session(self) -> Iterator[Session]:
+    def session(self) -> Iterator[Session]:
+        """One short transaction. Raises Transient when the file stays locked."""
         try:
             with Session(self._engine) as session, session.begin():
                 yield session
@@ -188,7 +191,7 @@ class Ledger:
             query = query.where(_SourceRow.kind == kind)
         if state is not None:
             query = query.where(_SourceRow.state == state)
-        with self._session() as session:
+        with self.session() as session:
             rows = [_known(row) for row in session.scalars(query)]
         wanted = None if keys is None else set(keys)
         return tuple(row for row in rows if wanted is None or row.source.key in wanted)
@@ -206,7 +209,7 @@ class Ledger:
         Sources added by hand stay, and so does what a person retired by hand. Raises BadConfig
         when a declared key is in use by hand or changes its kind.
         """
-        with self._session() as session:
+        with self.session() as session:
             rows = {row.key: row for row in session.scalars(sa.select(_SourceRow))}
             _refuse_foreign(declared, rows, origin)
             wanted = [s for s in declared if s.key not in rows or not rows[s.key].held]
@@ -225,7 +228,7 @@ class Ledger:
 
     def add(self, source: Source, now: datetime) -> None:
         """Add one source by hand, or bring back a retired one under a new declaration."""
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(_SourceRow, source.key)
             if row is None:
                 session.add(_new_row(source, "cli", now))
@@ -250,7 +253,7 @@ class Ledger:
         self._hold(key, False, now)
 
     def _hold(self, key: str, held: bool, now: datetime) -> None:
-        with self._session() as session:
+        with self.session() as session:
             row = session.get(_SourceRow, key)
             if row is None:
                 raise BadConfig(f"no source {key!r}; `scout sources list` shows the known ones")
@@ -262,14 +265,14 @@ class Ledger:
 
     def record_success(self, key: str, now: datetime) -> None:
         """The source answered; its failures are over."""
-        with self._session() as session:
+        with self.session() as session:
             row = session.get_one(_SourceRow, key)
             row.last_attempt_at, row.last_success_at = now, now
             _forgive(row)
 
     def record_failure(self, key: str, failure: ScoutFailure, now: datetime) -> None:
         """The source failed; it backs off, for ever after a permanent failure."""
-        with self._session() as session:
+        with self.session() as session:
             row = session.get_one(_SourceRow, key)
             row.last_attempt_at = now
             row.failures += 1
@@ -285,7 +288,7 @@ class Ledger:
             .where(_SnapshotRow.source == source, _SnapshotRow.number > after)
             .order_by(_SnapshotRow.number)
         )
-        with self._session() as session:
+        with self.session() as session:
             return tuple(_snapshot(row) for row in session.scalars(query))
 
     def latest_snapshots(self, keys: Sequence[str]) -> dict[str, Snapshot]:
@@ -299,14 +302,14 @@ class Ledger:
         same = sa.and_(
             _SnapshotRow.source == newest.c.source, _SnapshotRow.number == newest.c.number
         )
-        with self._session() as session:
+        with self.session() as session:
             rows = session.scalars(sa.select(_SnapshotRow).join(newest, same))
             return {row.source: _snapshot(row) for row in rows}
 
     def landed_since(self, since: datetime) -> int:
         """How many snapshots landed at that time or later."""
         query = sa.select(sa.func.count()).where(_SnapshotRow.landed_at >= since)
-        with self._session() as session:
+        with self.session() as session:
             return session.scalars(query).one()
 
     def land(self, snapshot: Snapshot, now: datetime) -> bool:
@@ -322,7 +325,7 @@ class Ledger:
             counters=dict(snapshot.counters),
         )
         try:
-            with self._session() as session:
+            with self.session() as session:
                 session.add(row)
         except IntegrityError:
             return False
@@ -330,7 +333,7 @@ class Ledger:
 
     def renew_validators(self, snapshot: Snapshot, pages: Sequence[Page]) -> None:
         """The same bytes came with newer validators: keep those on the snapshot."""
-        with self._session() as session:
+        with self.session() as session:
             session.execute(
                 sa.update(_SnapshotRow)
                 .where(
