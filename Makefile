@@ -25,6 +25,7 @@ bench: .venv/installed-bench
 .venv/installed: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@$(BIN)/python -m scout_assets.domain.matching.prepare
 	@touch $@
 
 .venv/installed-test: .venv/installed

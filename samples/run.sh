@@ -19,18 +19,29 @@ step() {
 started=$(date -u +%Y-%m-%dT%H:%M:%S)
 echo "Materialising the sample world:"
 step dagster asset materialize --select "key:catalogue/sources" -m scout_assets.definitions
-range=$(scout sources list --json | python -c '
+range() { # first...last of the active sources of a kind
+    scout sources list --json | python -c '
 import json, sys
-keys = [s["key"] for s in json.load(sys.stdin) if s["state"] == "active"]
-print(f"{keys[0]}...{keys[-1]}")')
-fetch=(dagster asset materialize --select "roasters/snapshots" --partition-range "$range"
-    -m scout_assets.definitions)
-printf '  %s\n' "${fetch[*]}"
-# A source that fails fails alone: the others go on below.
-"${fetch[@]}" >>"$log" 2>&1 ||
-    echo "  some sources failed and keep their last rows; the reasons: scout sources list"
+keys = [s["key"] for s in json.load(sys.stdin) if s["state"] == "active" and s["kind"] == sys.argv[1]]
+print(f"{keys[0]}...{keys[-1]}")' "$1"
+}
+
+fetch() { # a source that fails fails alone: the others go on below
+    local command=(dagster asset materialize --select "$1" --partition-range "$2"
+        -m scout_assets.definitions)
+    printf '  %s\n' "${command[*]}"
+    "${command[@]}" >>"$log" 2>&1 ||
+        echo "  some sources failed and keep their last rows; the reasons: scout sources list"
+}
+
+roasters=$(range roaster) suppliers=$(range supplier)
+fetch "roasters/snapshots" "$roasters"
 step dagster asset materialize --select "group:roasters and not key:roasters/snapshots" \
-    --partition-range "$range" -m scout_assets.definitions
+    --partition-range "$roasters" -m scout_assets.definitions
+fetch "suppliers/price_lists" "$suppliers"
+step dagster asset materialize --select "group:suppliers and not key:suppliers/price_lists" \
+    --partition-range "$suppliers" -m scout_assets.definitions
+step dagster asset materialize --select "catalogue/best_prices" -m scout_assets.definitions
 echo
 scout summary --since "$started"
 cat <<'NEXT'
@@ -38,6 +49,7 @@ cat <<'NEXT'
 Next:
   make ui                                         the graph, its plots and checks, in a browser
   .venv/bin/scout search "washed ethiopian for filter" --max-price 20 --currency EUR --in-stock
+  .venv/bin/scout review next                     a match that waits for a person
   .venv/bin/scout try shopify samples/stores/fjordlys   what a source would give; stores nothing
   sources.yaml                                    add your own store by its address
 NEXT

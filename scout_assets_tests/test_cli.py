@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from scout_assets.cli import app
+from scout_assets.cli.app import app
 from scout_assets_tests.loopback import Loopback, Reply
 from scout_assets_tests.stores import (
     serve_shopify,

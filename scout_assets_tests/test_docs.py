@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scout_assets.cli import app
+from scout_assets.cli.app import app
 from scout_assets_tests import recorded
 from scout_assets_tests.orchestration.commands import PROJECT, Workplace
 
@@ -45,7 +45,17 @@ def test_every_readme_command_runs(tmp_path: Path):
 
 def test_readme_names_every_command_of_scout():
     told = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("try", "search", "summary", "sources"):
+    for name in (
+        "try",
+        "search",
+        "summary",
+        "sources",
+        "review",
+        "explain",
+        "calibrate",
+        "match",
+        "quarantine",
+    ):
         assert re.search(rf"\b{name}\b", told)
         assert f"scout {name}" in README
 

@@ -6,7 +6,7 @@ storefront spells things, or what changed since the last capture (`history`).
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -68,6 +68,28 @@ def read_capture(source: Source, raw: RawSnapshot) -> Capture:
         quarantine=rows.quarantine,
         counters=rows.counters,
     )
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How snapshots of one kind become rows.
+
+    `version` names the code and `declared` what else in a declaration makes the same pages
+    give other rows. `read` raises BrokenContract when a snapshot cannot be read. `ready` is
+    False while somebody else still reads a source's last snapshot.
+    """
+
+    version: str
+    declared: Callable[[Source], str]
+    read: Callable[[Source, RawSnapshot], Capture]
+    ready: Callable[[Source], bool] = lambda _: True
+
+    def version_of(self, source: Source) -> str:
+        return f"{self.version}/{self.declared(source)}"
+
+
+STOREFRONTS = Reader(VERSION, lambda source: source.currency or "", read_capture)
+"""How store pages become rows; the declared currency is part of what a price means."""
 
 
 @dataclass

@@ -6,7 +6,7 @@ rule that makes stable ids. Does not belong here: how a storefront spells these 
 change over time (`history`).
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated
@@ -18,6 +18,7 @@ class Kind(StrEnum):
     """What a source is; each kind is a dynamic partition set of the same name."""
 
     ROASTER = "roaster"
+    SUPPLIER = "supplier"
 
 
 def stable_id(source: str, external_id: str) -> str:
@@ -155,3 +156,92 @@ class Stat(Row):
     metric: str = Field(description="What is counted or measured")
     dimension: str = Field(description="Field, currency, capture date or empty")
     value: float = Field(description="The number; shares are 0 to 1")
+
+
+class SupplierItem(Lifespan):
+    """One row of a supplier's price list."""
+
+    item_id: str = Field(description="Stable id: source/SKU, else source/hash of what it names")
+    external_id: str = Field(description="What the id is made of, within the list")
+    sheet: str = Field(description="Sheet of the list; `page N` of a PDF")
+    row: int = Field(description="Row of the sheet, from 1")
+    sku: str | None = Field(description="The supplier's stock keeping unit")
+    gtin: str | None = Field(description="Valid GTIN-8, -12, -13 or -14")
+    brand: str | None = Field(description="Brand, producer or maker as printed")
+    name: str = Field(description="Name as printed")
+    price: Decimal | None = Field(description="Primary price; null when none is printed")
+    price_basis: str | None = Field(description="What it is for: case, bottle, unit, retail, ...")
+    price_alternatives: Json = Field(description="The list's other prices with their meaning")
+    currency: str | None = Field(description="ISO 4217 code; null when the list does not say")
+    vintage: str | None = Field(description="Year, or NV for goods of no single year")
+    size_ml: Annotated[float | None, _unit("ml", "Volume of one unit")]
+    net_weight_g: Annotated[float | None, _unit("g", "Weight of one unit")]
+    pack_count: int | None = Field(description="Units in a pack or case; null when not printed")
+    quantity: str | None = Field(description="Stock as printed")
+    category: str | None = Field(description="Category as printed")
+    section: list[str] = Field(description="Banners above the row, outermost first")
+    hidden: bool = Field(description="The row is hidden in the list")
+    characteristics: Json = Field(description="Further columns: header to value")
+    specs: Json = Field(description="Voltage, power, storage, dimensions, ... read from the text")
+    confidence: float = Field(description="0 to 1, of how its sheet was read")
+
+
+class ListSheet(Row):
+    """How one sheet of the last price list was read."""
+
+    sheet: str = Field(description="Name of the sheet")
+    role: str = Field(description="items, notes, empty or hidden")
+    header_rows: str = Field(description="Rows of its headers, from 1")
+    columns: Json = Field(description="Field to header, letter and confidence of its column")
+    items: int = Field(description="Items found")
+    confidence: float = Field(description="0 to 1")
+    reasons: list[str] = Field(description="What the confidence rests on")
+
+
+class Match(Row):
+    """What a supplier item was found to be."""
+
+    item_id: str = Field(description="Stable id of the supplier item")
+    status: str = Field(
+        description="unmatched, auto_matched, potential_match, verified_match or rejected"
+    )
+    product_id: str | None = Field(description="Best product, also when it is not linked")
+    draft_id: str | None = Field(description="The draft product made of it, when it is new")
+    score: float = Field(description="0 to 100; 95: at least 95 of 100 such links are right")
+    linear: float | None = Field(description="The score before calibration")
+    reason: str = Field(description="The key, veto or score that decided")
+    candidates: Json = Field(description="Up to five products with their scores")
+    evidence: Json = Field(description="Per feature: both values and the contribution")
+    proposed_at: datetime | None = Field(description="Since when it waits for a person")
+
+
+class Draft(Row):
+    """A new product: what no product of the catalogue is."""
+
+    draft_id: str = Field(description="Stable id: hash of the normalised identity")
+    name: str = Field(description="Name as the first supplier (by key) prints it")
+    brand: str | None = Field(description="Brand as printed")
+    category: str | None = Field(description="Section or category of the item")
+    gtin: str | None = Field(description="Valid GTIN")
+    vintage: str | None = Field(description="Year, or NV for goods of no single year")
+    size_ml: Annotated[float | None, _unit("ml", "Volume of one unit")]
+    net_weight_g: Annotated[float | None, _unit("g", "Weight of one unit")]
+    pack_count: int | None = Field(description="Units in a pack or case")
+    items: list[str] = Field(description="Supplier items that are this product")
+
+
+class BestPrice(Row):
+    """What a product costs at least, over all who offer it, in comparable terms."""
+
+    product_id: str = Field(description="Product or draft")
+    title: str = Field(description="Its name")
+    currency: str = Field(description="ISO 4217 code of all prices of the row")
+    min_price: Decimal = Field(description="Lowest price of one unit of the pack")
+    best_source: str = Field(description="Who asks it")
+    best_item_id: str | None = Field(description="The supplier item; null for the own offer")
+    available: bool | None = Field(description="Whether it can be bought there now")
+    own_price: Decimal | None = Field(description="Lowest own offer, per unit of the pack")
+    rate_date: date | None = Field(description="Date of the exchange rate, where one was needed")
+    sources_count: int = Field(description="Sources with a comparable price")
+    quotes: int = Field(description="Comparable prices")
+    not_comparable: int = Field(description="Prices of another size, or without a rate")

@@ -20,7 +20,7 @@ OFFER_STATE = ("price", "currency", "compare_at_price", "available")
 
 @dataclass(frozen=True)
 class Capture:
-    """The rows one snapshot shows. Parents and products without their lifespan fields."""
+    """The rows one snapshot shows. Parents, products and items without their lifespan fields."""
 
     source: str
     snapshot: int
@@ -29,6 +29,8 @@ class Capture:
     parents: Sequence[Row] = ()
     products: Sequence[Row] = ()
     offers: Sequence[Row] = ()
+    items: Sequence[Row] = ()
+    sheets: Sequence[Row] = ()
     quarantine: Sequence[Row] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
 

@@ -17,11 +17,14 @@ import pyarrow as pa
 from scout_assets.domain.tables import Table
 
 __all__ = [
+    "LEAST_CONFIDENCE",
     "SHRINK_LIMIT",
     "implausible_prices",
     "orphans",
     "price_moves",
     "shrunk",
+    "unmatched",
+    "unsure_sheets",
     "wrong_columns",
 ]
 
@@ -33,6 +36,8 @@ SHRINK_FLOOR = 5
 """Fewer vanished products than this are daily business."""
 PLAUSIBLE_FACTOR = 20
 """A price per 100 g this many times off its source's median is a misread weight or price."""
+LEAST_CONFIDENCE = 0.7
+"""A sheet read with less is worth a look: a header or a price column may be guessed."""
 PLAUSIBLE_SAMPLE = 8
 """A median of fewer prices says little."""
 
@@ -142,3 +147,30 @@ def price_moves(
         and abs(row["delta_pct"]) > limits_pct[row["source"]]
     ]
     return sorted(moved, key=lambda row: -abs(row["change %"]))
+
+
+def unsure_sheets(sheets: Iterable[Mapping[str, Any]]) -> list[Finding]:
+    """Sheets of items that were read with little confidence, and why."""
+    return [
+        {
+            "source": row["source"],
+            "sheet": row["sheet"],
+            "confidence": row["confidence"],
+            "reasons": "; ".join(row["reasons"]),
+            "mend": "scout try price-list, then column_mapping",
+        }
+        for row in sheets
+        if row["role"] == "items" and row["confidence"] < LEAST_CONFIDENCE
+    ]
+
+
+def unmatched(
+    items: Iterable[Mapping[str, Any]], matches: Iterable[Mapping[str, Any]]
+) -> list[Finding]:
+    """Listed items without exactly one match: no row may be lost on the way."""
+    counted = Counter(row["item_id"] for row in matches)
+    return [
+        {"source": row["source"], "item_id": row["item_id"], "matches": counted[row["item_id"]]}
+        for row in items
+        if row["gone_at"] is None and counted[row["item_id"]] != 1
+    ]

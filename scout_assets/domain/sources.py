@@ -11,17 +11,32 @@ from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from croniter import croniter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 
 
 class Platform(StrEnum):
-    """The shop software a roaster's store runs on; decides how it is read."""
+    """The software a store runs on, or the form of a list; decides how a source is read."""
 
     SHOPIFY = "shopify"
     WOOCOMMERCE = "woocommerce"
+    PRICE_LIST = "price-list"
+
+
+PLATFORMS: Mapping[Kind, frozenset[Platform]] = {
+    Kind.ROASTER: frozenset({Platform.SHOPIFY, Platform.WOOCOMMERCE}),
+    Kind.SUPPLIER: frozenset({Platform.PRICE_LIST}),
+}
+"""How each kind of source can be read."""
 
 
 class State(StrEnum):
@@ -49,7 +64,7 @@ class Source(BaseModel):
         pattern=r"^[a-z0-9_-]+$", max_length=64, description="Immutable slug; the partition key"
     )
     kind: Kind = Field(default=Kind.ROASTER, description="What it is; its partition set")
-    platform: Platform = Field(description="shopify or woocommerce")
+    platform: Platform = Field(description="shopify, woocommerce or price-list")
     location: str = Field(
         min_length=1,
         description="Store address, or path of a capture or a folder of dated captures",
@@ -72,6 +87,31 @@ class Source(BaseModel):
     allow_private: bool = Field(
         default=False, description="Allow private and loopback addresses; otherwise refused"
     )
+    sheet_name: str | None = Field(default=None, description="The one sheet of a list to read")
+    column_mapping: dict[str, str] = Field(
+        default_factory=dict,
+        description="Price lists: field to header or column letter, where the reader errs",
+    )
+    use_ml_processing: bool | None = Field(
+        default=None, description="Price lists: hand them to the ML service; null as for all"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _kind_of_platform(cls, declared: Any) -> Any:  # noqa: ANN401 (not validated yet)
+        """A platform belongs to one kind, so `kind` need not be written."""
+        if isinstance(declared, dict) and "kind" not in declared:
+            for kind, platforms in PLATFORMS.items():
+                if declared.get("platform") in platforms:
+                    return {**declared, "kind": kind}
+        return declared
+
+    @model_validator(mode="after")
+    def _platform_of_kind(self) -> Self:
+        if self.platform not in PLATFORMS[self.kind]:
+            those = ", ".join(sorted(PLATFORMS[self.kind]))
+            raise ValueError(f"a {self.kind} is read as {those}, not as {self.platform}")
+        return self
 
     @classmethod
     def read(cls, declared: Mapping[str, Any], place: str) -> Self:

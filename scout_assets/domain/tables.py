@@ -181,7 +181,56 @@ STATS = Table(
     "Numbers about each source",
 )
 
+SUPPLIER_ITEMS = Table(
+    "supplier_items",
+    catalogue.SupplierItem,
+    ("item_id",),
+    WriteMode.UPSERT_WITH_GONE_AT,
+    "Rows of suppliers' price lists, validated",
+)
+LIST_SHEETS = Table(
+    "list_sheets",
+    catalogue.ListSheet,
+    ("source", "sheet"),
+    WriteMode.REPLACE,
+    "How each sheet of a supplier's last price list was read",
+)
+MATCHES = Table(
+    "matches",
+    catalogue.Match,
+    ("item_id",),
+    WriteMode.REPLACE,
+    "Decisions about supplier items: link, review or new, with their evidence",
+)
+DRAFTS = Table(
+    "drafts",
+    catalogue.Draft,
+    ("draft_id",),
+    WriteMode.REPLACE,
+    "New products, made of supplier items that no product matches",
+)
+BEST_PRICES = Table(
+    "best_prices",
+    catalogue.BestPrice,
+    ("product_id", "currency"),
+    WriteMode.REPLACE,
+    "Lowest price of each product over suppliers and own offers",
+)
+
 TABLES: Mapping[str, Table] = {
     table.name: table
-    for table in (PARENTS, PRODUCTS, OFFERS, QUARANTINE, EMBEDDINGS, SEARCH_DOCUMENTS, STATS)
+    for table in (
+        PARENTS,
+        PRODUCTS,
+        OFFERS,
+        QUARANTINE,
+        EMBEDDINGS,
+        SEARCH_DOCUMENTS,
+        STATS,
+        SUPPLIER_ITEMS,
+        LIST_SHEETS,
+        MATCHES,
+        DRAFTS,
+        BEST_PRICES,
+    )
 }

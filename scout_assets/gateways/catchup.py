@@ -10,15 +10,23 @@ longer be read goes to quarantine as one row.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from scout_assets.domain import capture
-from scout_assets.domain.capture import RawSnapshot, read_capture
+from scout_assets.domain.capture import RawSnapshot, Reader
 from scout_assets.domain.failures import BrokenContract
 from scout_assets.domain.history import Capture, Row, fold_offers, fold_rows
 from scout_assets.domain.sources import Source
-from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, Table
+from scout_assets.domain.tables import (
+    LIST_SHEETS,
+    OFFERS,
+    PARENTS,
+    PRODUCTS,
+    QUARANTINE,
+    SUPPLIER_ITEMS,
+    Table,
+    WriteMode,
+)
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
@@ -26,6 +34,15 @@ from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
 __all__ = ["CATALOGUE_TABLES", "CaughtUp", "catch_up"]
 
 CATALOGUE_TABLES: tuple[Table, ...] = (PARENTS, PRODUCTS, OFFERS, QUARANTINE)
+
+CAPTURED: Mapping[str, Callable[[Capture], Sequence[Row]]] = {
+    PARENTS.name: lambda seen: seen.parents,
+    PRODUCTS.name: lambda seen: seen.products,
+    SUPPLIER_ITEMS.name: lambda seen: seen.items,
+    LIST_SHEETS.name: lambda seen: seen.sheets,
+    QUARANTINE.name: lambda seen: seen.quarantine,
+}
+"""Where the rows of each table stand, but for those that are appended."""
 
 
 @dataclass(frozen=True)
@@ -63,30 +80,31 @@ def catch_up(
     ledger: Ledger,
     snapshots: Snapshots,
     warehouse: Warehouse,
+    reader: Reader,
     rewrite: bool = False,
 ) -> CaughtUp:
     """Fold into `tables` the snapshots that their slices of `sources` lack.
 
-    Sources without a snapshot, and slices that stand at the last one, are left out of the
-    batches. With `rewrite` every slice is folded anew. Writes nothing.
+    Sources without a snapshot or not ready, and slices that stand at the last one, are left
+    out of the batches. With `rewrite` every slice is folded anew. Writes nothing.
     """
     latest = ledger.latest_snapshots([source.key for source in sources])
-    works = {source.key: _Work(source) for source in sources if source.key in latest}
+    waiting = {
+        source.key for source in sources if source.key in latest and not reader.ready(source)
+    }
+    works = {s.key: _Work(s) for s in sources if s.key in latest and s.key not in waiting}
     for table in tables:
         targets = {key: (work, latest[key].number) for key, work in works.items()}
-        _stand(kind, table, targets, warehouse, rewrite)
+        _stand(kind, table, targets, warehouse, reader, rewrite)
     counters: dict[str, Counter[str]] = {source.key: Counter() for source in sources}
+    for key in waiting:
+        counters[key]["sources/waiting"] += 1
     for key, work in works.items():
         if work.slices:
-            _read(work, snapshots, counters[key], latest[key].number)
+            _read(work, snapshots, reader, counters[key], latest[key].number)
         else:
             counters[key]["slices/unchanged"] += 1
     return CaughtUp({t.name: _batch(kind, t, list(works.values())) for t in tables}, counters)
-
-
-def _version(source: Source) -> str:
-    """What makes the same pages give other rows: our code, and the declared currency."""
-    return f"{capture.VERSION}/{source.currency or ''}"
 
 
 def _stand(
@@ -94,6 +112,7 @@ def _stand(
     table: Table,
     targets: Mapping[str, tuple[_Work, int]],
     warehouse: Warehouse,
+    reader: Reader,
     rewrite: bool,
 ) -> None:
     """Find the slices of a table that are behind, with the rows to fold on from.
@@ -104,7 +123,7 @@ def _stand(
     behind = [
         key
         for key, (work, number) in targets.items()
-        if rewrite or Watermark(number, _version(work.source)).replaces(marks.get(key))
+        if rewrite or Watermark(number, reader.version_of(work.source)).replaces(marks.get(key))
     ]
     relation = "current_offers" if table is OFFERS else table.name
     standing = warehouse.read_slices(table, kind, behind, relation)
@@ -113,37 +132,38 @@ def _stand(
         rows.setdefault(row["source"], []).append(row)
     for key in behind:
         work, number = targets[key]
-        found = _slice(table, work.source, number, standing.watermarks.get(key), rewrite)
+        target = Watermark(number, reader.version_of(work.source))
+        found = _slice(table, target, standing.watermarks.get(key), rewrite)
         if found is not None:
             kept = rows.get(key, ()) if found.base else ()
             work.slices[table.name] = replace(found, rows=kept)
 
 
-def _slice(
-    table: Table, source: Source, number: int, mark: Watermark | None, rewrite: bool
-) -> _Slice | None:
+def _slice(table: Table, target: Watermark, mark: Watermark | None, rewrite: bool) -> _Slice | None:
     """From where to where a slice is folded; None when a rival has brought it there."""
-    target = Watermark(number, _version(source))
     if mark is None:
         return _Slice(0, target)
     if rewrite:
         return _Slice(0, target.after(mark), rewritten=True)
     if not target.replaces(mark):
         return None
-    target = Watermark(number, target.version, mark.generation)
+    target = replace(target, generation=mark.generation)
     if mark.version == target.version:
         return _Slice(mark.snapshot, target)
-    code, _, declared = mark.version.partition("/")
-    if table is OFFERS and declared == (source.currency or "") and code != capture.VERSION:
+    code, _, declared = target.version.partition("/")
+    code_then, _, declared_then = mark.version.partition("/")
+    if table is OFFERS and declared == declared_then and code != code_then:
         return _Slice(mark.snapshot, target)
     return _Slice(0, target.after(mark), rewritten=True)
 
 
-def _read(work: _Work, snapshots: Snapshots, counters: Counter[str], upto: int) -> None:
+def _read(
+    work: _Work, snapshots: Snapshots, reader: Reader, counters: Counter[str], upto: int
+) -> None:
     first = min(found.base for found in work.slices.values())
     for raw in snapshots.load(work.source.key, first, upto):
         try:
-            seen = read_capture(work.source, raw)
+            seen = reader.read(work.source, raw)
         except BrokenContract as error:
             counters["snapshots/unreadable"] += 1
             work.unreadable = [_unreadable(work.source, raw, error)]
@@ -165,7 +185,11 @@ def _unreadable(source: Source, raw: RawSnapshot, error: BrokenContract) -> Row:
 
 
 def _batch(kind: str, table: Table, works: Sequence[_Work]) -> Batch:
-    due = [(work, work.slices[table.name]) for work in works if table.name in work.slices]
+    due = [
+        (work, work.slices[table.name])
+        for work in works
+        if table.name in work.slices and (table is QUARANTINE or not _lost(work, table))
+    ]
     rows: list[Row] = []
     for work, found in due:
         fresh = [seen for seen in work.captures if seen.snapshot > found.base]
@@ -179,13 +203,19 @@ def _batch(kind: str, table: Table, works: Sequence[_Work]) -> Batch:
     )
 
 
+def _lost(work: _Work, table: Table) -> bool:
+    """Whether a slice would be folded anew from nothing: its last good rows stay instead."""
+    return work.slices[table.name].rewritten and bool(work.unreadable) and not work.captures
+
+
 def _fold(
     table: Table, before: Iterable[Row], captures: Sequence[Capture], unreadable: Sequence[Row]
 ) -> list[Row]:
     if table is OFFERS:
         return fold_offers(before, captures)
-    if table is QUARANTINE:
-        last = captures[-1].quarantine if captures else ()
-        return list(unreadable or last)
-    rows = [(c.captured_at, c.parents if table is PARENTS else c.products) for c in captures]
+    if table is QUARANTINE and unreadable:
+        return list(unreadable)
+    if table.mode is WriteMode.REPLACE:
+        return list(CAPTURED[table.name](captures[-1])) if captures else list(before)
+    rows = [(seen.captured_at, CAPTURED[table.name](seen)) for seen in captures]
     return fold_rows(before, rows, table.key[0])

@@ -3,7 +3,8 @@
 Belongs here: reading YAML, finding captures and their dates, clear errors for what is not
 there. Does not belong here: what the files mean (`domain`).
 
-A capture is one file, or one folder of page files in name order. A folder whose entries are
+A capture of a store is one file, or one folder of page files in name order; that of a price
+list is one file, and of several undated ones in a folder the newest. A folder whose entries are
 named by date (`2026-09-07.json`, `2026-09-07/`) is a series of captures, one per date; a
 capture without a date in its name counts as of its last change on disk.
 """
@@ -19,7 +20,7 @@ import yaml
 from scout_assets.domain.failures import BadConfig, NotFound, Transient
 from scout_assets.domain.sources import Source, read_sources
 
-__all__ = ["CaptureFile", "captures", "declared_sources", "is_url"]
+__all__ = ["CaptureFile", "captures", "declared_sources", "is_url", "lists"]
 
 _DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?:-(\d{2}))?(?!\d)")
 
@@ -66,6 +67,25 @@ def is_url(location: str) -> bool:
     return location.startswith(("http://", "https://"))
 
 
+STORE_PAGES = frozenset((".json",))
+LISTS = frozenset((".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".ods", ".pdf"))
+"""Suffixes of the files that are read."""
+
+
+def lists(location: str) -> tuple[CaptureFile, ...]:
+    """The price lists at a path, oldest first. Raises NotFound when there is none."""
+    path = Path(location).expanduser().resolve()
+    if path.is_file():
+        return (_capture(path, LISTS),)
+    if not path.exists():
+        raise NotFound(f"there is nothing at {path}; check the source's location")
+    files = [entry for entry in sorted(path.iterdir()) if _is_page(entry, LISTS)]
+    if not files:
+        raise NotFound(f"the folder {path} holds no price list ({', '.join(sorted(LISTS))})")
+    found = sorted((_capture(entry, LISTS) for entry in files), key=lambda c: c.captured_at)
+    return tuple(found) if all(capture.dated for capture in found) else (found[-1],)
+
+
 def captures(location: str) -> tuple[CaptureFile, ...]:
     """The captures at a path, oldest first. Raises NotFound when there is none."""
     path = Path(location).expanduser().resolve()
@@ -73,17 +93,22 @@ def captures(location: str) -> tuple[CaptureFile, ...]:
         hint = "" if "/" in location else "; for a store write https:// before its name"
         raise NotFound(f"there is nothing at {path}; check the source's location{hint}")
     if path.is_file():
-        return (_capture(path),)
-    entries = sorted(entry for entry in path.iterdir() if _is_page(entry) or entry.is_dir())
+        return (_capture(path, STORE_PAGES),)
+    entries = sorted(
+        entry for entry in path.iterdir() if _is_page(entry, STORE_PAGES) or entry.is_dir()
+    )
     if not entries:
         raise NotFound(f"the folder {path} holds no capture (*.json)")
     if any(_date_of(entry) is None for entry in entries):
-        return (_capture(path),)
-    return tuple(sorted((_capture(entry) for entry in entries), key=lambda c: c.captured_at))
+        return (_capture(path, STORE_PAGES),)
+    found = (_capture(entry, STORE_PAGES) for entry in entries)
+    return tuple(sorted(found, key=lambda capture: capture.captured_at))
 
 
-def _capture(path: Path) -> CaptureFile:
-    pages = tuple(sorted(filter(_is_page, path.iterdir()))) if path.is_dir() else (path,)
+def _capture(path: Path, suffixes: frozenset[str]) -> CaptureFile:
+    pages: tuple[Path, ...] = (path,)
+    if path.is_dir():
+        pages = tuple(sorted(entry for entry in path.iterdir() if _is_page(entry, suffixes)))
     if not pages:
         raise NotFound(f"the folder {path} holds no page (*.json)")
     dated = _date_of(path)
@@ -91,8 +116,9 @@ def _capture(path: Path) -> CaptureFile:
     return CaptureFile(dated or datetime.fromtimestamp(changed, UTC), dated is not None, pages)
 
 
-def _is_page(path: Path) -> bool:
-    return path.is_file() and path.suffix == ".json"
+def _is_page(path: Path, suffixes: frozenset[str]) -> bool:
+    hidden = path.name.startswith((".", "~$"))  # what a program has open lies beside
+    return path.is_file() and not hidden and path.suffix.lower() in suffixes
 
 
 def _date_of(path: Path) -> datetime | None:

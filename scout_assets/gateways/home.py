@@ -5,8 +5,11 @@ here: what is kept in those places.
 
 `SCOUT_HOME` (default `.scout` below the working directory) holds warehouse, ledger and
 search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may be any fsspec URL;
-`SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources; `SCOUT_USER_AGENT`
-tells stores who asks, with a contact.
+`SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources; `SCOUT_RATES` (default
+`rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of suppliers (path or
+address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network); `SCOUT_WATCH_ROOTS` the
+folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores who asks, with a
+contact. The variables of the ML service are those of `courier.CourierSettings`.
 """
 
 import os
@@ -18,12 +21,18 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
+from scout_assets.domain.money import Rates, read_rates
+from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
+from scout_assets.gateways.courier import Courier, CourierSettings
+from scout_assets.gateways.decisions import Decisions
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
+from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
 
 __all__ = ["Home"]
 
@@ -36,6 +45,10 @@ class Home:
     sources_file: Path
     artifacts_url: str
     user_agent: str | None = None
+    rates_file: Path = Path("rates.csv")
+    master_list: str = ""
+    master_list_private: bool = False
+    watched: str = ""
 
     @classmethod
     def locate(
@@ -49,7 +62,17 @@ class Home:
         declared = sources_file or environment.get("SCOUT_SOURCES") or "sources.yaml"
         artifacts = environment.get("SCOUT_ARTIFACTS") or str(home / "artifacts")
         agent = environment.get("SCOUT_USER_AGENT") or None
-        return cls(home, Path(declared).expanduser().resolve(), artifacts, agent)
+        rates = Path(environment.get("SCOUT_RATES") or "rates.csv").expanduser().resolve()
+        return cls(
+            home,
+            Path(declared).expanduser().resolve(),
+            artifacts,
+            agent,
+            rates,
+            environment.get("SCOUT_MASTER_LIST", "").strip(),
+            environment.get("SCOUT_MASTER_LIST_PRIVATE", "").strip().lower() in {"1", "true"},
+            environment.get(ROOTS_VARIABLE, ""),
+        )
 
     def policy(self, **limits: float) -> Policy:
         """How stores are asked, in this installation's name."""
@@ -74,6 +97,38 @@ class Home:
     @cached_property
     def snapshots(self) -> Snapshots:
         return Snapshots(self.ledger, self.artifacts)
+
+    @property
+    def watch_roots(self) -> tuple[Path, ...]:
+        """The folders that local price lists may lie in; none means anywhere."""
+        return watch_roots({ROOTS_VARIABLE: self.watched})
+
+    def resolved(self, source: Source) -> Source:
+        """The source with what holds for all where it says nothing itself."""
+        if source.kind is not Kind.SUPPLIER or source.use_ml_processing is not None:
+            return source
+        flag = {"use_ml_processing": self.courier_settings.use_ml_processing}
+        return source.model_copy(update=flag)
+
+    @cached_property
+    def courier_settings(self) -> CourierSettings:
+        return CourierSettings.from_environment(os.environ, self.root)
+
+    @cached_property
+    def courier(self) -> Courier:
+        return Courier(self.ledger, self.artifacts, self.courier_settings)
+
+    @cached_property
+    def decisions(self) -> Decisions:
+        return Decisions(self.ledger)
+
+    @property
+    def rates(self) -> Rates:
+        """Exchange rates a person gave; none when there is no such file."""
+        if not self.rates_file.exists():
+            return Rates()
+        with self.rates_file.open(encoding="utf-8-sig", newline="") as lines:
+            return read_rates(lines, str(self.rates_file))
 
     @property
     def search_cache(self) -> Path:

@@ -15,11 +15,12 @@ from enum import StrEnum
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
 from scout_assets.domain.failures import BrokenContract, Transient
 from scout_assets.domain.pages import page_items
-from scout_assets.domain.sources import Source
+from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.artifacts import Artifacts
-from scout_assets.gateways.files import CaptureFile, captures, is_url
+from scout_assets.gateways.files import CaptureFile, captures, is_url, lists
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.ledger import Ledger, Page, Snapshot
+from scout_assets.gateways.price_lists import fetch_list, list_page
 from scout_assets.gateways.storefronts import KnownPage, RawPage, crawl
 
 __all__ = ["Fetched", "Landing", "Outcome", "Snapshots", "fetch"]
@@ -63,12 +64,15 @@ async def fetch(
     Raises any ScoutFailure: NotFound, Refused, BrokenContract, Transient, ...
     """
     tally: Counter[str] = Counter() if counters is None else counters
+    is_list = source.platform is Platform.PRICE_LIST
     if is_url(source.location):
-        return (Fetched(now, await crawl(source, http, policy, known or {}, tally)),)
-    found = captures(source.location)
+        get = fetch_list if is_list else crawl
+        return (Fetched(now, await get(source, http, policy, known or {}, tally)),)
+    found = lists(source.location) if is_list else captures(source.location)
     fresh = tuple(item for item in found if _is_fresh(item, last))
     tally["captures/known"] += len(found) - len(fresh)
-    return tuple(_from_file(source, item) for item in fresh)
+    read = _list_from_file if is_list else _from_file
+    return tuple([await asyncio.to_thread(read, source, item) for item in fresh])
 
 
 def _is_fresh(item: CaptureFile, last: Snapshot | None) -> bool:
@@ -85,6 +89,12 @@ def _from_file(source: Source, item: CaptureFile) -> Fetched:
         items = page_items(source.platform, body) if listed else 0
         pages.append(RawPage(role, path.as_uri(), body, none, items))
     return Fetched(item.captured_at, tuple(pages))
+
+
+def _list_from_file(source: Source, item: CaptureFile) -> Fetched:
+    (path,), (body,) = item.pages, item.read()
+    page = list_page(source, body, path.as_uri(), Validators(None, None))
+    return Fetched(item.captured_at, (page,))
 
 
 class Snapshots:

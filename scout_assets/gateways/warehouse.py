@@ -72,7 +72,10 @@ VIEWS: Mapping[str, str] = {
         LEFT JOIN parents a USING (parent_id)
     """,
     "source_summary": """
-        WITH sources AS (SELECT DISTINCT kind, source FROM watermarks),
+        WITH sources AS (
+            SELECT DISTINCT kind, source FROM watermarks
+            WHERE table_name IN ('parents', 'products', 'offers')
+        ),
         listed AS (
             SELECT source, count(*) FILTER (gone_at IS NULL) AS parents,
                 count(*) FILTER (gone_at IS NULL AND is_coffee) AS coffees
@@ -96,6 +99,29 @@ VIEWS: Mapping[str, str] = {
         FROM sources
         LEFT JOIN listed USING (source) LEFT JOIN variants USING (source)
         LEFT JOIN priced USING (source) LEFT JOIN refused USING (source)
+        ORDER BY kind, source
+    """,
+    "supply_summary": """
+        WITH sources AS (
+            SELECT DISTINCT kind, source FROM watermarks WHERE table_name = 'supplier_items'
+        ),
+        listed AS (
+            SELECT source, count(*) FILTER (gone_at IS NULL) AS items,
+                count(*) FILTER (gone_at IS NOT NULL) AS vanished
+            FROM supplier_items GROUP BY source
+        ),
+        matched AS (
+            SELECT source, count(*) FILTER (status IN ('auto_matched', 'verified_match')) AS linked,
+                count(*) FILTER (status = 'potential_match') AS to_review,
+                count(*) FILTER (status IN ('unmatched', 'rejected')) AS new
+            FROM matches GROUP BY source
+        ),
+        refused AS (SELECT source, count(*) AS quarantined FROM quarantine GROUP BY source)
+        SELECT kind, source, coalesce(items, 0) AS items, coalesce(vanished, 0) AS vanished,
+            coalesce(linked, 0) AS linked, coalesce(to_review, 0) AS to_review,
+            coalesce(new, 0) AS new, coalesce(quarantined, 0) AS quarantined
+        FROM sources LEFT JOIN listed USING (source) LEFT JOIN matched USING (source)
+        LEFT JOIN refused USING (source)
         ORDER BY kind, source
     """,
 }

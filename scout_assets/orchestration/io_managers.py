@@ -4,12 +4,12 @@ Belongs here: which slices a run's partitions mean, and what a write shows in th
 belong here: SQL or transactions (`gateways.warehouse`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import dagster as dg
 
 from scout_assets.domain.tables import TABLES, Table
-from scout_assets.gateways.warehouse import Batch, Slices
+from scout_assets.gateways.warehouse import Batch, Slices, Warehouse
 from scout_assets.orchestration.reporting import PREVIEW_ROWS, preview
 from scout_assets.orchestration.resources import ScoutHome
 
@@ -23,6 +23,11 @@ PREVIEWED: Mapping[str, tuple[str, ...]] = {
     "embeddings": ("source", "text_hash", "model"),
     "search_documents": ("parent_id", "text"),
     "stats": ("source", "metric", "dimension", "value"),
+    "supplier_items": ("sku", "name", "price", "price_basis", "currency", "pack_count", "section"),
+    "list_sheets": ("source", "sheet", "role", "header_rows", "items", "confidence"),
+    "matches": ("item_id", "status", "product_id", "score", "reason"),
+    "drafts": ("draft_id", "name", "category", "items"),
+    "best_prices": ("title", "min_price", "currency", "best_source", "own_price", "sources_count"),
 }
 
 
@@ -42,7 +47,8 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
             context.add_output_metadata(
                 {"rows/written": written.rows, "slices/superseded": len(written.superseded)}
             )
-        sources = context.asset_partition_keys
+        partitioned = context.has_asset_partitions
+        sources = context.asset_partition_keys if partitioned else _all(warehouse, obj)
         count, first = warehouse.glance(obj.table, obj.kind, sources, PREVIEW_ROWS)
         context.add_output_metadata(
             {
@@ -56,6 +62,11 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
         table, kind = _meant(context)
         sources = list(context.asset_partition_keys)
         return self.home.open().warehouse.read_slices(table, kind, sources)
+
+
+def _all(warehouse: Warehouse, batch: Batch) -> Sequence[str]:
+    """Every slice of the batch's table: what an asset without partitions shows."""
+    return sorted(warehouse.watermarks(batch.table, batch.kind))
 
 
 def _meant(context: dg.InputContext) -> tuple[Table, str]:

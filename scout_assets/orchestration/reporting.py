@@ -1,7 +1,7 @@
 """How assets dress: column schemas, previews, tables and counters as metadata.
 
 Belongs here: turning rows and counters into Dagster metadata. Does not belong here: which
-numbers matter (`domain.stats`), pictures (`plots`).
+numbers matter (`domain.stats`), drawing (`gateways.plots`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,8 +12,9 @@ import pyarrow as pa
 
 from scout_assets.domain.tables import Column, Table
 from scout_assets.gateways.ledger import KnownSource
+from scout_assets.gateways.plots import markdown
 
-__all__ = ["PREVIEW_ROWS", "column_schema", "counters", "preview", "source_table", "table"]
+__all__ = ["PREVIEW_ROWS", "column_schema", "counters", "image", "preview", "source_table", "table"]
 
 PREVIEW_ROWS = 8
 CELL_LENGTH = 80
@@ -52,6 +53,11 @@ def _cell(value: object) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     text = " ".join(text.replace("|", "\\|").split())
     return text if len(text) <= CELL_LENGTH else text[: CELL_LENGTH - 1] + "…"
+
+
+def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
+    """A picture inside metadata."""
+    return dg.MetadataValue.md(markdown(png, title))
 
 
 def counters(tally: Mapping[str, int]) -> dict[str, int]:

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from scout_assets.domain.capture import RawSnapshot, read_capture
+from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.sources import read_sources
 
 PROJECT = Path(__file__).parents[2]
@@ -31,7 +32,8 @@ def found() -> dict[str, Rows]:
     """What the parsers read in the first captures: `source/external id` → row."""
     rows: dict[str, Rows] = {"parents": {}, "products": {}}
     document = yaml.safe_load((PROJECT / "sources.yaml").read_text())
-    for source in read_sources(document, "sources.yaml"):
+    roasters = [s for s in read_sources(document, "sources.yaml") if s.kind is Kind.ROASTER]
+    for source in roasters:
         body = (PROJECT / source.location / f"{FIRST_CAPTURE:%Y-%m-%d}.json").read_bytes()
         capture = read_capture(source, RawSnapshot(1, "hash", FIRST_CAPTURE, [("products", body)]))
         rows["parents"] |= {row["parent_id"]: row for row in capture.parents}

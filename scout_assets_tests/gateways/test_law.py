@@ -4,6 +4,7 @@ the tables equal a clean replay of all stored snapshots in order."""
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,10 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from scout_assets.domain.capture import STOREFRONTS, Reader
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, STATS, Table
 from scout_assets.gateways.artifacts import Artifacts
-from scout_assets.gateways.catchup import CATALOGUE_TABLES, CaughtUp, catch_up
+from scout_assets.gateways.catchup import (
+    CATALOGUE_TABLES,
+    CaughtUp,
+    catch_up,
+)
 from scout_assets.gateways.http import HttpGateway, Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
@@ -78,6 +84,7 @@ class Installation:
         tables: Sequence[Table],
         warehouse: Warehouse | None = None,
         rewrite: bool = False,
+        reader: Reader = STOREFRONTS,
     ) -> CaughtUp:
         return catch_up(
             "roaster",
@@ -86,6 +93,7 @@ class Installation:
             self.ledger,
             self.snapshots,
             warehouse or self.warehouse,
+            reader,
             rewrite,
         )
 
@@ -283,15 +291,14 @@ def test_unchanged_content_is_not_parsed_again(tmp_path: Path, monkeypatch: pyte
     assert all(batch.rows.num_rows == 0 for batch in again.batches.values())
 
 
-def test_other_code_folds_all_snapshots_anew_but_leaves_history(tmp_path: Path, monkeypatch):
+def test_other_code_folds_all_snapshots_anew_but_leaves_history(tmp_path: Path):
     here = Installation(tmp_path)
     for price in ("10.00", "11.00"):
         here.store_shows("berg", {1: (price, True)})
         here.fetch("berg")
         here.write(here.plan(CATALOGUE_TABLES))
     before = rows(here.warehouse, OFFERS)
-    monkeypatch.setattr("scout_assets.domain.capture.VERSION", "next")
-    renewed = here.plan(CATALOGUE_TABLES)
+    renewed = here.plan(CATALOGUE_TABLES, reader=replace(STOREFRONTS, version="next"))
     assert renewed.batches["products"].rows.num_rows == 1
     here.write(renewed)
     assert rows(here.warehouse, OFFERS) == before

@@ -25,13 +25,22 @@ from scout_assets.domain.cadence import stale_since
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.quality import Finding
 from scout_assets.domain.sources import State
-from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, Table
+from scout_assets.domain.tables import (
+    LIST_SHEETS,
+    MATCHES,
+    OFFERS,
+    PARENTS,
+    PRODUCTS,
+    QUARANTINE,
+    SUPPLIER_ITEMS,
+    Table,
+)
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.orchestration.reporting import table as as_table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
-__all__ = ["build_checks"]
+__all__ = ["build_checks", "build_supplier_checks"]
 
 SHOWN_FINDINGS = 50
 
@@ -171,19 +180,67 @@ RULES: tuple[_Rule, ...] = (
         lambda seen: seen.rows("quarantine"),
     ),
 )
-FRESHNESS = _Rule(
-    "snapshots",
-    "fresh",
-    "Every source answered within two slots of its full_cadence",
-    _Evidence.stale,
+SUPPLIER_RULES: tuple[_Rule, ...] = (
+    *(_schema_rule(table) for table in (SUPPLIER_ITEMS, LIST_SHEETS, QUARANTINE)),
+    _Rule(
+        "supplier_items",
+        "unique",
+        "No item is there twice",
+        lambda seen: seen.duplicates(SUPPLIER_ITEMS),
+    ),
+    _Rule(
+        "supplier_items",
+        "volume",
+        f"No list lost more than {quality.SHRINK_LIMIT:.0%} of its items at once",
+        lambda seen: quality.shrunk(seen.rows("supplier_items"), seen.last_capture),
+    ),
+    _Rule(
+        "list_sheets",
+        "confidence",
+        f"Every sheet was read with a confidence of {quality.LEAST_CONFIDENCE:g} at least",
+        lambda seen: quality.unsure_sheets(seen.rows("list_sheets")),
+    ),
+    _Rule(
+        "quarantine",
+        "empty",
+        "Every row of the last lists could be read",
+        lambda seen: seen.rows("quarantine"),
+    ),
+)
+MATCH_RULES: tuple[_Rule, ...] = (
+    *(_schema_rule(table) for table in (MATCHES,)),
+    _Rule(
+        "matches",
+        "complete",
+        "Every listed item is linked, reviewed or new: none is lost, none counts twice",
+        lambda seen: quality.unmatched(seen.rows("supplier_items"), seen.rows("matches")),
+    ),
 )
 
 
+def _fresh(asset: str) -> _Rule:
+    return _Rule(
+        asset,
+        "fresh",
+        "Every source answered within two slots of its full_cadence",
+        _Evidence.stale,
+    )
+
+
 def build_checks(kind: Kind, lane: str) -> list[dg.AssetChecksDefinition]:
-    """All checks of one lane."""
+    """All checks of a lane of stores."""
     return [
         _checks(kind, lane, f"{lane}_catalogue_checks", RULES),
-        _checks(kind, lane, f"{lane}_snapshot_checks", (FRESHNESS,)),
+        _checks(kind, lane, f"{lane}_snapshot_checks", (_fresh("snapshots"),)),
+    ]
+
+
+def build_supplier_checks(lane: str) -> list[dg.AssetChecksDefinition]:
+    """All checks of the suppliers' lane."""
+    return [
+        _checks(Kind.SUPPLIER, lane, f"{lane}_items_checks", SUPPLIER_RULES),
+        _checks(Kind.SUPPLIER, lane, f"{lane}_matches_checks", MATCH_RULES),
+        _checks(Kind.SUPPLIER, lane, f"{lane}_price_lists_checks", (_fresh("price_lists"),)),
     ]
 
 

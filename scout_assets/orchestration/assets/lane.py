@@ -28,15 +28,16 @@ from scout_assets.domain.tables import (
     STATS,
     Table,
 )
-from scout_assets.gateways.catchup import CATALOGUE_TABLES, catch_up
+from scout_assets.gateways import plots
+from scout_assets.gateways.catchup import catch_up
 from scout_assets.gateways.embedders import embed_missing
+from scout_assets.gateways.readers import reader_of, tables_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
-from scout_assets.orchestration import plots
 from scout_assets.orchestration.assets.snapshots import build_snapshots
-from scout_assets.orchestration.reporting import column_schema, counters
+from scout_assets.orchestration.reporting import column_schema, counters, image
 from scout_assets.orchestration.resources import Embedding, ScoutHome
 
-__all__ = ["CatalogueConfig", "build_lane"]
+__all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows"]
 
 PLOTTED_AT_ONCE = 12
 """Runs over more partitions draw one overview instead of a picture each."""
@@ -54,7 +55,9 @@ class CatalogueConfig(dg.Config):
 
 
 @dataclass(frozen=True)
-class _Lane:
+class Lane:
+    """One kind of source, and what its assets share."""
+
     kind: Kind
     name: str
     partitions: dg.DynamicPartitionsDefinition
@@ -63,12 +66,17 @@ class _Lane:
         return dg.AssetKey([self.name, name])
 
     def spec(
-        self, table: Table, name: str, version: str, deps: Sequence[str], *kinds: str
+        self,
+        table: Table,
+        name: str,
+        version: str,
+        deps: Sequence[str | dg.AssetKey],
+        *kinds: str,
     ) -> dg.AssetSpec:
         """An asset that is one table: dressed from the registry, written by the IO manager."""
         return dg.AssetSpec(
             key=self.key(name),
-            deps=[self.key(upstream) for upstream in deps],
+            deps=[self.key(name) if isinstance(name, str) else name for name in deps],
             description=f"{table.description}. One slice of table `{table.name}` per source.",
             group_name=self.name,
             kinds={"duckdb", *kinds},
@@ -90,29 +98,27 @@ class _Lane:
 
 def build_lane(kind: Kind, name: str) -> list[dg.AssetsDefinition]:
     """All assets of one kind of source; `name` is group and first part of every key."""
-    lane = _Lane(kind, name, dg.DynamicPartitionsDefinition(name=kind.value))
+    lane = Lane(kind, name, dg.DynamicPartitionsDefinition(name=kind.value))
     return [
         build_snapshots(kind, name, lane.partitions),
-        _catalogue(lane),
+        build_rows(lane, "catalogue", capture.VERSION, ["snapshots"]),
         _embeddings(lane),
         _vector_index(lane),
         _stats(lane),
     ]
 
 
-def _catalogue(lane: _Lane) -> dg.AssetsDefinition:
-    """One step for all tables of a capture: its pages are parsed once."""
+def build_rows(lane: Lane, name: str, version: str, deps: Sequence[str]) -> dg.AssetsDefinition:
+    """One step for all tables that come from a capture: its pages are parsed once."""
+    tables = tables_of(lane.kind)
 
     @dg.multi_asset(
-        name=f"{lane.name}_catalogue",
-        specs=[
-            lane.spec(table, table.name, capture.VERSION, ["snapshots"])
-            for table in CATALOGUE_TABLES
-        ],
+        name=f"{lane.name}_{name}",
+        specs=[lane.spec(table, table.name, version, deps) for table in tables],
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
-    def catalogue(
+    def rows(
         context: dg.AssetExecutionContext, config: CatalogueConfig, home: ScoutHome
     ) -> Iterator[dg.MaterializeResult[Batch]]:
         opened = home.open()
@@ -120,20 +126,21 @@ def _catalogue(lane: _Lane) -> dg.AssetsDefinition:
         caught_up = catch_up(
             lane.kind,
             [item.source for item in known],
-            [t for t in CATALOGUE_TABLES if lane.key(t.name) in context.selected_asset_keys],
+            [t for t in tables if lane.key(t.name) in context.selected_asset_keys],
             opened.ledger,
             opened.snapshots,
             opened.warehouse,
+            reader_of(lane.kind, opened),
             config.rewrite,
         )
         happened = counters(sum(caught_up.counters.values(), Counter()))
-        for name, batch in caught_up.batches.items():
-            yield dg.MaterializeResult(asset_key=lane.key(name), value=batch, metadata=happened)
+        for table, batch in caught_up.batches.items():
+            yield dg.MaterializeResult(asset_key=lane.key(table), value=batch, metadata=happened)
 
-    return catalogue
+    return rows
 
 
-def _embeddings(lane: _Lane) -> dg.AssetsDefinition:
+def _embeddings(lane: Lane) -> dg.AssetsDefinition:
     inputs = [PARENTS, PRODUCTS]
 
     @dg.multi_asset(
@@ -161,7 +168,7 @@ def _embeddings(lane: _Lane) -> dg.AssetsDefinition:
     return embeddings
 
 
-def _vector_index(lane: _Lane) -> dg.AssetsDefinition:
+def _vector_index(lane: Lane) -> dg.AssetsDefinition:
     inputs = [PARENTS, PRODUCTS, EMBEDDINGS]
 
     @dg.multi_asset(
@@ -202,14 +209,14 @@ def _without_vectors(documents: Sequence[search.Document], vectors: pa.Table) ->
 
 
 def _documents(
-    warehouse: Warehouse, lane: _Lane, sources: Sequence[str], model: str
+    warehouse: Warehouse, lane: Lane, sources: Sequence[str], model: str
 ) -> list[search.Document]:
     parents = warehouse.read_slices(PARENTS, lane.kind, sources).rows.to_pylist()
     products = warehouse.read_slices(PRODUCTS, lane.kind, sources).rows.to_pylist()
     return search.documents(parents, products, model)
 
 
-def _stats(lane: _Lane) -> dg.AssetsDefinition:
+def _stats(lane: Lane) -> dg.AssetsDefinition:
     inputs = [PARENTS, PRODUCTS, OFFERS]
 
     @dg.multi_asset(
@@ -250,26 +257,20 @@ def _by_source(
 
 def _draw_each(
     context: dg.AssetExecutionContext,
-    lane: _Lane,
+    lane: Lane,
     made: Mapping[str, Rows],
     priced: Mapping[str, Sequence[Mapping[str, Any]]],
 ) -> None:
     for source, rows in made.items():
         picture = plots.source_figure(source, rows, priced[source])
-        shown = {"plot": _image(picture, source), **_numbers(rows)}
+        shown = {"plot": image(picture, source), **_numbers(rows)}
         context.add_asset_metadata(shown, lane.key("stats"), source)
 
 
-def _draw_overview(
-    context: dg.AssetExecutionContext, lane: _Lane, made: Mapping[str, Rows]
-) -> None:
+def _draw_overview(context: dg.AssetExecutionContext, lane: Lane, made: Mapping[str, Rows]) -> None:
     title = f"{len(made)} {lane.name}"
     picture = plots.overview_figure(title, [row for rows in made.values() for row in rows])
-    context.add_asset_metadata({"overview": _image(picture, title)}, lane.key("stats"))
-
-
-def _image(picture: bytes, title: str) -> dg.MarkdownMetadataValue:
-    return dg.MetadataValue.md(plots.markdown(picture, title))
+    context.add_asset_metadata({"overview": image(picture, title)}, lane.key("stats"))
 
 
 def _numbers(rows: Rows) -> dict[str, float]:

@@ -53,12 +53,12 @@ class _Result:
 
 
 def build_snapshots(
-    kind: Kind, lane: str, partitions: dg.PartitionsDefinition[str]
+    kind: Kind, lane: str, partitions: dg.PartitionsDefinition[str], name: str = "snapshots"
 ) -> dg.AssetsDefinition:
-    """The snapshots asset of one lane."""
+    """The snapshots asset of one lane, under the name its people know."""
 
     spec = dg.AssetSpec(
-        key=[lane, "snapshots"],
+        key=[lane, name],
         deps=[SOURCES],
         description=DESCRIPTION,
         group_name=lane,
@@ -71,7 +71,7 @@ def build_snapshots(
     )
 
     @dg.multi_asset(
-        name=f"{lane}_snapshots",
+        name=f"{lane}_{name}",
         specs=[spec],
         backfill_policy=IN_A_RUN_OF_ITS_OWN,
     )
@@ -103,7 +103,8 @@ async def _refresh_all(home: Home, web: Web, asked: Sequence[KnownSource]) -> li
 async def _refresh(home: Home, web: Web, gateway: HttpGateway, item: KnownSource) -> _Result:
     key = item.source.key
     try:
-        landing = await home.snapshots.refresh(item.source, gateway, web.policy(home), web.now)
+        source = home.resolved(item.source)
+        landing = await home.snapshots.refresh(source, gateway, web.policy(home), web.now)
     except Stopped as failure:
         return _Result(key, None, failure)
     except ScoutFailure as failure:

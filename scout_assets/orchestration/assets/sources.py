@@ -10,10 +10,11 @@ from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.sources import State, SyncPlan
 from scout_assets.gateways.files import declared_sources
 from scout_assets.gateways.home import Home
-from scout_assets.orchestration.reporting import source_table
+from scout_assets.gateways.supplier_list import sync_suppliers
+from scout_assets.orchestration.reporting import counters, source_table, table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
-__all__ = ["SOURCES", "register_partitions", "sources"]
+__all__ = ["MASTER_LIST", "SOURCES", "master_list", "register_partitions", "sources"]
 
 SOURCES = dg.AssetKey(["catalogue", "sources"])
 
@@ -43,6 +44,41 @@ def sources(
             "declared in": dg.MetadataValue.path(str(opened.sources_file)),
             "sources": source_table(known),
             **_changes(plan),
+        }
+    )
+
+
+MASTER_LIST = dg.AssetKey(["catalogue", "master_list"])
+
+
+@dg.asset(
+    key=MASTER_LIST,
+    group_name="catalogue",
+    kinds={"excel", "sqlite"},
+    owners=["team:scout"],
+    tags={"scout/layer": "declaration"},
+    code_version="1",
+    description=(
+        "The suppliers' master list (`SCOUT_MASTER_LIST`: csv, workbook or Google Sheet) taken "
+        "into the ledger, one sync at a time. A list that cannot be read fails here and retires "
+        "nobody; a bad row is shown and keeps its supplier."
+    ),
+)
+def master_list(
+    context: dg.AssetExecutionContext, home: ScoutHome, web: Web
+) -> dg.MaterializeResult[None]:
+    opened = home.open()
+    synced = sync_suppliers(opened, web.now())
+    if synced is None:
+        return dg.MaterializeResult(metadata={"list": "none; set SCOUT_MASTER_LIST"})
+    register_partitions(opened, context.instance)
+    bad = [{"row": row.row, "supplier": row.key, "reason": row.reason} for row in synced.bad_rows]
+    return dg.MaterializeResult(
+        metadata={
+            "list": opened.master_list,
+            "bad rows": table(bad, ("row", "supplier", "reason")),
+            **_changes(synced.plan),
+            **counters(synced.counters),
         }
     )
 

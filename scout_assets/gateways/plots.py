@@ -1,7 +1,7 @@
 """Pictures of sources: what a table of numbers cannot say at a glance.
 
 Belongs here: which number is drawn how, as Vega-Lite, and its rendering to PNG. Does not
-belong here: what is measured (`domain.stats`), Dagster metadata (`reporting`).
+belong here: what is measured (`domain.stats`), Dagster metadata (`orchestration.reporting`).
 A chart is plain Vega-Lite 6 (`source_chart`, `overview_chart`), which a browser can draw too;
 `vl-convert` renders it here with no browser, display or installed font. Charts are built
 without Altair, whose validation and copying took as long as the rendering. Numbers are
@@ -87,12 +87,12 @@ _OWN_COLOURS = {"scale": {"color": "independent"}}
 
 def source_figure(title: str, stats: Sequence[Row], offers: Sequence[Row]) -> bytes:
     """`source_chart` as PNG, about 1100 by 730 pixels."""
-    return _png(source_chart(title, stats, offers), SOURCE_SCALE)
+    return png(source_chart(title, stats, offers), SOURCE_SCALE)
 
 
 def overview_figure(title: str, stats: Sequence[Row]) -> bytes:
     """`overview_chart` as PNG, about 950 pixels wide; its height grows with the sources."""
-    return _png(overview_chart(title, stats), OVERVIEW_SCALE)
+    return png(overview_chart(title, stats), OVERVIEW_SCALE)
 
 
 def markdown(png: bytes, alt: str) -> str:
@@ -111,7 +111,7 @@ def source_chart(title: str, stats: Sequence[Row], offers: Sequence[Row]) -> Spe
     top = {"hconcat": [_unit_prices(offers), _coverage(stats)]}
     bottom = {"hconcat": [_index(stats), _changes(stats)]}
     rows = [{**row, "spacing": 40, "resolve": _OWN_COLOURS} for row in (top, bottom)]
-    return _page(title, _summary(stats), {"vconcat": rows, "spacing": 24, "resolve": _OWN_COLOURS})
+    return page(title, _summary(stats), {"vconcat": rows, "spacing": 24, "resolve": _OWN_COLOURS})
 
 
 def overview_chart(title: str, stats: Sequence[Row]) -> Spec:
@@ -123,20 +123,21 @@ def overview_chart(title: str, stats: Sequence[Row]) -> Spec:
     coverage = _by_source(stats, "coverage")
     products = _by_source(stats, "products_listed")
     if not products:
-        return _page(title, "", _empty("Sources"))
+        return page(title, "", _empty("Sources"))
     shown, note = _shown_sources(coverage, products)
     columns = [
         _products_column(shown, products),
         _coverage_column(shown, coverage),
         _unit_price_column(shown, _by_source(stats, "unit_price_100g_median")),
     ]
-    return _page(title, note, {"hconcat": columns, "spacing": 16, "resolve": _OWN_COLOURS})
+    return page(title, note, {"hconcat": columns, "spacing": 16, "resolve": _OWN_COLOURS})
 
 
 # Rendering
 
 
-def _png(chart: Spec, scale: float) -> bytes:
+def png(chart: Spec, scale: float = 1.0) -> bytes:
+    """A chart rendered; needs no browser, display or installed font."""
     # Here, because it loads a JavaScript engine that most processes never need.
     import vl_convert
 
@@ -168,7 +169,8 @@ def _deflated(png: bytes) -> bytes:
 # Parts of every chart
 
 
-def _page(title: str, subtitle: str, content: Spec) -> Spec:
+def page(title: str, subtitle: str, content: Spec) -> Spec:
+    """A chart under its title, in the style of all."""
     heading = {"text": title, "subtitle": subtitle, "fontSize": 17, "offset": 14}
     if "vconcat" not in content and "hconcat" not in content:
         content = {"vconcat": [content]}
@@ -187,7 +189,8 @@ def _empty(title: str, reason: str = "no data yet") -> Spec:
     }
 
 
-def _data(rows: Iterable[Row]) -> Spec:
+def data(rows: Iterable[Row]) -> Spec:
+    """Rows as a chart's inline data."""
     return {"values": [dict(row) for row in rows]}
 
 
@@ -262,12 +265,12 @@ def _histogram(currency: str, values: Sequence[float], height: int) -> Spec:
     )
     x = _number("from", axis_title, bin="binned", axis={"tickCount": 7, "grid": False})
     bars = {
-        "data": _data(bins),
+        "data": data(bins),
         "mark": {"type": "bar", "color": COFFEE},
         "encoding": {"x": x, "x2": {"field": "to"}, "y": counts},
     }
     at = {"x": _number("median", axis_title)}
-    middle = {"data": _data([{"median": median(values)}]), "encoding": at}
+    middle = {"data": data([{"median": median(values)}]), "encoding": at}
     rule = {"type": "rule", "color": INK, "strokeDash": [3, 3]}
     text = {"type": "text", "align": "left", "dx": 5, "y": 6, "color": INK, "fontSize": 10.5}
     text["text"] = f"median {median(values):,.2f}"
@@ -328,7 +331,7 @@ def _coverage(stats: Sequence[Row]) -> Spec:
         "title": title,
         "width": PANEL_WIDTH - 60,
         "height": PANEL_HEIGHT,
-        "data": _data(rows),
+        "data": data(rows),
         "encoding": {
             "y": _name(
                 "field", sort=None, axis={"ticks": False, "domain": False, "labelPadding": 6}
@@ -356,18 +359,18 @@ def _index(stats: Sequence[Row]) -> Spec:
         "index", "first capture = 100", scale=_index_scale(points), axis={"tickCount": 5}
     )
     colour = _colours("currency", _currency_colours(lines))
-    base = {"data": _data([{"index": INDEX_BASE}]), "encoding": {"y": index}}
+    base = {"data": data([{"index": INDEX_BASE}]), "encoding": {"y": index}}
     marker = {"size": 34 if len(points) <= 40 else 10}
     text = {"type": "text", "dy": -12, "fontSize": 10.5}
     layers = [
         {**base, "mark": {"type": "rule", "color": FAINT, "strokeDash": [2, 3]}},
         {
-            "data": _data(points),
+            "data": data(points),
             "mark": {"type": "line", "point": marker, "strokeWidth": 2},
             "encoding": {"x": at, "y": index, "color": colour},
         },
         {
-            "data": _data(line[-1] for line in lines.values()),
+            "data": data(line[-1] for line in lines.values()),
             "mark": text,
             "encoding": {"x": at, "y": index, "color": colour, "text": {"field": "text"}},
         },
@@ -414,7 +417,7 @@ def _changes(stats: Sequence[Row]) -> Spec:
     axis = {"labelExpr": "format(abs(datum.value), ',')", "tickMinStep": 1, "tickCount": 6}
     vertical = "products (vanished below 0)"
     bars = {
-        "data": _data(rows),
+        "data": data(rows),
         "mark": {"type": "bar", "size": min(44, 340 // len(labels))},
         "encoding": {
             "x": _name("capture", "capture", sort=None, axis={"labelAngle": 0, "values": shown}),
@@ -492,7 +495,7 @@ def _products_column(shown: Sequence[str], products: BySource) -> Spec:
     return {
         **_column("Products", shown),
         "width": 150,
-        "data": _data(rows),
+        "data": data(rows),
         "layer": [
             {"mark": {"type": "bar", "color": COFFEE}, "encoding": {"x": count}},
             {"mark": text, "encoding": {"x": count, "text": {"field": "text"}}},
@@ -514,7 +517,7 @@ def _coverage_column(shown: Sequence[str], coverage: BySource) -> Spec:
         "color": _number("share", scale={"domain": [0, 1], "range": SHARES}, legend=legend),
     }
     mark = {"type": "rect", "stroke": "white"}
-    return {**column, "width": {"step": 24}, "data": _data(rows), "mark": mark}
+    return {**column, "width": {"step": 24}, "data": data(rows), "mark": mark}
 
 
 def _unit_price_column(shown: Sequence[str], prices: BySource) -> Spec:
@@ -533,7 +536,7 @@ def _unit_price_column(shown: Sequence[str], prices: BySource) -> Spec:
         "color": _colours("currency", _currency_colours({c for f in drawn.values() for c in f})),
     }
     mark = {"type": "point", "filled": True, "size": 48, "opacity": 1}
-    return {**column, "width": 190, "data": _data(rows), "mark": mark}
+    return {**column, "width": 190, "data": data(rows), "mark": mark}
 
 
 def _log_ticks(values: Sequence[float]) -> list[float]:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scout_assets.domain import stats
-from scout_assets.orchestration import plots
+from scout_assets.gateways import plots
 
 START = datetime(2026, 9, 7, tzinfo=UTC)
 
@@ -89,7 +89,7 @@ def test_charts_are_valid_vega_lite(chart):
 
 @pytest.mark.parametrize("chart", CHARTS.values(), ids=CHARTS.keys())
 def test_charts_render_to_small_png(chart):
-    png = plots._png(chart, 1.0)
+    png = plots.png(chart, 1.0)
     assert png.startswith(b"\x89PNG\r\n\x1a\n")
     assert 2_000 < len(png) < 120_000
 
@@ -126,7 +126,7 @@ def test_packing_keeps_every_pixel_and_chunk():
 
 
 def test_loading_the_module_loads_no_renderer():
-    code = "import sys, scout_assets.orchestration.plots; print(*sys.modules)"
+    code = "import sys, scout_assets.gateways.plots; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert not {b"altair", b"vl_convert"} & set(loaded.stdout.split())
 

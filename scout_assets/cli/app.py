@@ -1,0 +1,36 @@
+"""`scout`: what an operator needs at a terminal, with Dagster up or down.
+
+Belongs here: which commands there are. Does not belong here: what they do (the modules beside).
+
+Exit codes: 0 done, 1 a failure explained on stderr, 2 wrong usage.
+"""
+
+import typer
+
+from scout_assets.cli import matching, quarantine, reviewing, searching, sources, trying
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="scout_assets at the terminal.",
+)
+app.add_typer(sources.app, name="sources")
+app.add_typer(reviewing.app, name="review")
+app.add_typer(quarantine.app, name="quarantine")
+app.command("try")(trying.try_source)
+for command in (
+    searching.search,
+    searching.summary,
+    matching.match,
+    matching.explain,
+    matching.calibrate,
+):
+    app.command()(command)
+
+
+def main() -> None:
+    """Entry point of the `scout` command."""
+    app()

@@ -1,0 +1,378 @@
+"""Suppliers' items: from a price list to rows, and from rows to what is matched and compared.
+
+Belongs here: stable ids of items, their rows, items and products as the matcher's records,
+quotes for `best_prices`. Does not belong here: reading a workbook (`price_lists`), comparing
+(`matching`), decisions about matches (`linking`).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from scout_assets.domain.best_prices import Quote, comparable_units
+from scout_assets.domain.capture import RawSnapshot
+from scout_assets.domain.catalogue import stable_id
+from scout_assets.domain.failures import BrokenContract
+from scout_assets.domain.history import Capture, Row
+from scout_assets.domain.price_lists.model import (
+    Item,
+    PriceList,
+    Reject,
+    Role,
+    SheetReport,
+    marked_duplicates,
+)
+from scout_assets.domain.price_lists.reader import ReadSettings
+from scout_assets.domain.sources import Source
+from scout_assets.domain.specs import extract
+from scout_assets.domain.tables import SUPPLIER_ITEMS
+
+__all__ = [
+    "VERSION",
+    "checked",
+    "declared",
+    "found_by_service",
+    "item_records",
+    "product_records",
+    "product_title",
+    "quotes_of_items",
+    "quotes_of_offers",
+    "read_items",
+    "settings",
+]
+
+VERSION = "1"
+"""Bump when the same list gives other rows: items are then read anew from the snapshots."""
+
+
+def settings(source: Source) -> ReadSettings:
+    """What a source's declaration overrules in reading its list."""
+    return ReadSettings(
+        column_mapping=source.column_mapping,
+        sheet_name=source.sheet_name,
+        currency=source.currency,
+    )
+
+
+def declared(source: Source) -> str:
+    """What of a declaration changes the rows of the same list."""
+    text = orjson.dumps(
+        [source.currency, source.sheet_name, source.column_mapping], option=orjson.OPT_SORT_KEYS
+    )
+    return hashlib.sha256(text).hexdigest()[:12]
+
+
+def checked(read: PriceList, place: str) -> PriceList:
+    """A list that holds items. Raises BrokenContract for one that holds none."""
+    if read.items:
+        return read
+    seen = "; ".join(f"{sheet.name}: {', '.join(sheet.reasons)}" for sheet in read.sheets)
+    raise BrokenContract(
+        f"{place}: no item found ({seen or 'no sheet'}). If it is a price list, name its columns "
+        "in column_mapping; `scout try price-list` shows what was read"
+    )
+
+
+def read_items(source: Source, raw: RawSnapshot, read: PriceList) -> Capture:
+    """The rows of one list: its distinct items, and what was refused."""
+    counters = Counter(dict(read.counters))
+    sure = {sheet.name: sheet.confidence for sheet in read.sheets}
+    distinct = list(read.distinct())
+    skus = Counter(item.sku for item in distinct)
+    items: dict[str, Row] = {}
+    quarantine = [_quarantined(source, raw, reject) for reject in read.quarantine]
+    for item in distinct:
+        row = _row(source, item, _external_id(item, skus), _confidence(sure, item))
+        why = SUPPLIER_ITEMS.misfit(row)
+        if why is None:
+            items[row["item_id"]] = row
+        else:
+            counters["rows/quarantined"] += 1
+            quarantine.append(_quarantined(source, raw, _refused(item, why)))
+    counters["rows/items"] = len(items)
+    return Capture(
+        source=source.key,
+        snapshot=raw.number,
+        snapshot_hash=raw.hash,
+        captured_at=raw.captured_at,
+        items=list(items.values()),
+        sheets=[_sheet(source, sheet) for sheet in read.sheets],
+        quarantine=quarantine,
+        counters=counters,
+    )
+
+
+def _external_id(item: Item, skus: Mapping[str | None, int]) -> str:
+    """The SKU where it names one item of the list, else a hash of what makes an offer one."""
+    if item.sku and skus[item.sku] == 1:
+        return item.sku
+    text = "|".join(str(part) for part in item.identity)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{item.sku}~{digest}" if item.sku else digest
+
+
+def _confidence(sure: Mapping[str, float], item: Item) -> float:
+    """Of its sheet; a PDF's pages are reported as one."""
+    return sure.get(item.sheet, min(sure.values(), default=0.0))
+
+
+def _row(source: Source, item: Item, external_id: str, confidence: float) -> Row:
+    return {
+        "kind": source.kind.value,
+        "source": source.key,
+        "item_id": stable_id(source.key, external_id),
+        "external_id": external_id,
+        "sheet": item.sheet,
+        "row": item.row,
+        "sku": item.sku,
+        "gtin": item.gtin,
+        "brand": item.brand,
+        "name": item.name,
+        "price": item.price,
+        "price_basis": item.price_basis,
+        "price_alternatives": _json([a.model_dump(mode="json") for a in item.price_alternatives]),
+        "currency": item.currency,
+        "vintage": None if item.vintage is None else str(item.vintage),
+        "size_ml": item.size_ml,
+        "net_weight_g": item.size_g,
+        "pack_count": item.pack_count,
+        "quantity": item.quantity,
+        "category": item.category,
+        "section": list(item.section),
+        "hidden": item.hidden,
+        "characteristics": _json(item.characteristics),
+        "specs": _json(item.specs),
+        "confidence": confidence,
+    }
+
+
+def _sheet(source: Source, sheet: SheetReport) -> Row:
+    return {
+        "kind": source.kind.value,
+        "source": source.key,
+        "sheet": sheet.name,
+        "role": sheet.role.value,
+        "header_rows": ", ".join(map(str, sheet.header_rows)),
+        "columns": _json(sheet.model_dump(mode="json")["columns"]),
+        "items": sheet.items,
+        "confidence": sheet.confidence,
+        "reasons": list(sheet.reasons),
+    }
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value, default=str, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _refused(item: Item, why: str) -> Reject:
+    return Reject(sheet=item.sheet, row=item.row, reason=why, content={"name": item.name})
+
+
+def _quarantined(source: Source, raw: RawSnapshot, reject: Reject) -> Row:
+    return {
+        "kind": source.kind.value,
+        "source": source.key,
+        "snapshot": raw.number,
+        "place": f"{reject.sheet}, row {reject.row}",
+        "reason": reject.reason,
+        "row": _json(reject.content),
+    }
+
+
+# --- what is matched ------------------------------------------------------------------------
+
+
+def item_records(items: Iterable[Row]) -> list[Row]:
+    """Supplier items as the matcher's rows; prices are for one unit of the pack."""
+    return [
+        {
+            "id": row["item_id"],
+            "name": row["name"],
+            "sku": row["sku"],
+            "gtin": row["gtin"],
+            "brand": row["brand"],
+            "category": row["category"] or " / ".join(row["section"]) or None,
+            "price": _unit_price(row),
+            "currency": row["currency"],
+            "size": _size(row),
+            "pack_count": row["pack_count"],
+            "vintage": row["vintage"],
+            "supplier": row["source"],
+        }
+        for row in items
+    ]
+
+
+def _unit_price(row: Mapping[str, Any]) -> float | None:
+    if row["price"] is None:
+        return None
+    return float(row["price"]) / comparable_units(row["price_basis"], row["pack_count"])
+
+
+def _size(row: Mapping[str, Any]) -> str | None:
+    if row.get("size_ml"):
+        return f"{row['size_ml']:g} ml"
+    return f"{row['net_weight_g']:g} g" if row["net_weight_g"] else None
+
+
+def product_records(
+    products: Iterable[Row],
+    parents: Mapping[str, Row],
+    offers: Mapping[str, Row],
+    codes: frozenset[str] = frozenset(),
+) -> list[Row]:
+    """Listed products with their parent and current offer as the matcher's rows.
+
+    Variants that differ by their grind only stand for one thing a supplier sells: the whole
+    beans, else the first, are compared; others only where `codes`, all GTINs of the items,
+    holds theirs. A store's SKUs are its own: they say nothing about a supplier's.
+    """
+    listed = [row for row in products if row["gone_at"] is None and row["parent_id"] in parents]
+    first: dict[tuple[object, ...], Row] = {}
+    for row in sorted(listed, key=lambda row: (row["grind"] != "whole", row["product_id"])):
+        first.setdefault(_sold_as(row), row)
+    return [
+        _product_record(row, parents[row["parent_id"]], offers.get(row["product_id"], {}))
+        for row in listed
+        if first[_sold_as(row)] is row or row["gtin"] in codes
+    ]
+
+
+def _sold_as(row: Row) -> tuple[object, ...]:
+    """What makes variants one good apart from the grind; without a weight the title tells."""
+    size = row["net_weight_g"] or row["title"]
+    return row["parent_id"], size, row["pack_count"]
+
+
+def _product_record(row: Row, parent: Row, offer: Mapping[str, Any]) -> Row:
+    price = offer.get("price")
+    return {
+        "id": row["product_id"],
+        "name": parent["title"] if row["net_weight_g"] else product_title(row, parent),
+        "gtin": row["gtin"],
+        "brand": parent["vendor"],
+        "category": parent["product_type"],
+        "description": parent["description"] or None,
+        "price": None if price is None else float(price) / row["pack_count"],
+        "currency": offer.get("currency"),
+        "size": _size(row),
+        "pack_count": row["pack_count"] if row["pack_count"] > 1 else None,
+        "vintage": None,
+    }
+
+
+def product_title(product: Mapping[str, Any], parent: Mapping[str, Any]) -> str:
+    """The page's title with the variant's, where the variant has one of its own."""
+    own = product["title"]
+    return parent["title"] if own in (None, parent["title"]) else f"{parent['title']}, {own}"
+
+
+# --- what is compared -----------------------------------------------------------------------
+
+
+def quotes_of_items(items: Mapping[str, Row], linked: Mapping[str, str]) -> list[Quote]:
+    """Quotes of listed items for the products they are linked to (item → product)."""
+    return [
+        Quote(
+            product_id,
+            row["source"],
+            row["item_id"],
+            row["price"],
+            row["currency"],
+            comparable_units(row["price_basis"], row["pack_count"]),
+            row["size_ml"] or row["net_weight_g"],
+        )
+        for item_id, product_id in sorted(linked.items())
+        if (row := items.get(item_id)) is not None
+        and row["gone_at"] is None
+        and row["price"] is not None
+        and row["currency"] is not None
+    ]
+
+
+def quotes_of_offers(offers: Iterable[Row], products: Mapping[str, Row]) -> list[Quote]:
+    """Quotes that listed products make themselves."""
+    return [
+        Quote(
+            row["product_id"],
+            row["source"],
+            None,
+            row["price"],
+            row["currency"],
+            products[row["product_id"]]["pack_count"],
+            products[row["product_id"]]["net_weight_g"],
+            row["available"],
+        )
+        for row in offers
+        if row["price"] is not None
+        and row["currency"] is not None
+        and products.get(row["product_id"], {"gone_at": True})["gone_at"] is None
+    ]
+
+
+# --- what a service found ---------------------------------------------------------------------
+
+SERVICE_NAMES: Mapping[str, tuple[str, ...]] = {
+    "name": ("name", "title", "product", "product_name", "description"),
+    "sku": ("sku", "code", "article", "item_code"),
+    "price": ("price", "unit_price", "cost"),
+    "currency": ("currency",),
+    "gtin": ("gtin", "ean", "upc", "barcode"),
+    "brand": ("brand", "producer", "manufacturer"),
+    "category": ("category",),
+    "quantity": ("quantity", "stock"),
+    "pack_count": ("pack_count", "pack"),
+    "vintage": ("vintage", "year"),
+}
+"""Fields of an item, and the names a service may give them."""
+
+
+def found_by_service(rows: Iterable[Mapping[str, Any]]) -> PriceList:
+    """Rows as an ML service found them, validated one by one; `row` counts from 1."""
+    items: list[Item] = []
+    refused: list[Reject] = []
+    for number, row in enumerate(rows, 1):
+        try:
+            items.append(_service_item(number, row))
+        except ValidationError as error:
+            reasons = "; ".join(
+                f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors()
+            )
+            content = {str(name): str(value) for name, value in row.items()}
+            refused.append(Reject(sheet=SERVICE, row=number, reason=reasons, content=content))
+    counters: Counter[str] = Counter()
+    report = SheetReport(
+        name=SERVICE, role=Role.ITEMS, items=len(items), confidence=1.0, reasons=("by the service",)
+    )
+    return PriceList(
+        items=marked_duplicates(items, counters),
+        sheets=(report,),
+        quarantine=tuple(refused),
+        counters={**counters, "rows/quarantined": len(refused)},
+    )
+
+
+SERVICE = "analysis"
+"""The sheet that rows of a service count as."""
+
+
+def _service_item(number: int, row: Mapping[str, Any]) -> Item:
+    lowered = {str(name).lower(): value for name, value in row.items()}
+    named = {
+        field: next((lowered[name] for name in names if lowered.get(name) not in (None, "")), None)
+        for field, names in SERVICE_NAMES.items()
+    }
+    used = {name for names in SERVICE_NAMES.values() for name in names}
+    further = {name: str(value) for name, value in lowered.items() if name not in used}
+    texts = ("name", "sku", "gtin", "brand", "category", "quantity", "currency")
+    for field in texts:
+        named[field] = None if named[field] is None else str(named[field]).strip()
+    said = extract(named["name"] or "")
+    for field in ("pack_count", "vintage"):
+        named[field] = named[field] if named[field] is not None else getattr(said, field)
+    sizes = {"size_ml": said.size_ml, "size_g": said.size_g, "specs": said.named()}
+    return Item(sheet=SERVICE, row=number, characteristics=further, **named, **sizes)

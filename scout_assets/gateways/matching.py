@@ -1,0 +1,230 @@
+"""Matching as an installation does it: all suppliers' items with the whole catalogue.
+
+Belongs here: gathering what is matched from warehouse and ledger, whether anything changed
+since the last time, and the batches to write. Does not belong here: matching (`domain.linking`),
+best prices (`domain.best_prices`), writing.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from scout_assets.domain import best_prices, linking, supply
+from scout_assets.domain.best_prices import Good
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.history import Row
+from scout_assets.domain.review import REVIEW_LASTS, Status, standing
+from scout_assets.domain.sources import State
+from scout_assets.domain.tables import (
+    BEST_PRICES,
+    DRAFTS,
+    MATCHES,
+    OFFERS,
+    PARENTS,
+    PRODUCTS,
+    SUPPLIER_ITEMS,
+    Table,
+)
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.warehouse import Batch, Watermark
+
+__all__ = ["CATALOGUE", "Matched", "best_price_batch", "match_all"]
+
+CATALOGUE = "catalogue"
+"""Kind and source of tables that are about all sources at once."""
+INPUTS: Sequence[tuple[Table, Kind]] = (
+    (SUPPLIER_ITEMS, Kind.SUPPLIER),
+    (PARENTS, Kind.ROASTER),
+    (PRODUCTS, Kind.ROASTER),
+    (OFFERS, Kind.ROASTER),
+)
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The warehouse's rows that matching and best prices look at, each table read once."""
+
+    home: Home
+
+    def of(self, relation: str, kind: str | None = None) -> list[Row]:
+        rows: list[Row] = self.home.warehouse.read(relation, kind).to_pylist()
+        return rows
+
+    @cached_property
+    def items(self) -> list[Row]:
+        """Listed items of suppliers that are watched."""
+        active = {s.source.key for s in self.home.ledger.sources(Kind.SUPPLIER, State.ACTIVE)}
+        listed = (row for row in self.of("supplier_items") if row["gone_at"] is None)
+        return [row for row in listed if row["source"] in active]
+
+    @cached_property
+    def parents(self) -> dict[str, Row]:
+        return {row["parent_id"]: row for row in self.of("parents")}
+
+    @cached_property
+    def products(self) -> list[Row]:
+        return self.of("products")
+
+    @cached_property
+    def offers(self) -> dict[str, Row]:
+        return {row["product_id"]: row for row in self.of("current_offers")}
+
+
+@dataclass(frozen=True)
+class Matched:
+    """Batches of matches and drafts; without slices when nothing changed."""
+
+    matches: Batch
+    drafts: Batch
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+
+def match_all(home: Home, now: datetime, anew: bool = False) -> Matched:
+    """Match every listed item; only what an input changed since is to be written.
+
+    Inputs are items, products, offers, decisions, the calibration, which suppliers are watched,
+    and proposals that have expired. `anew` matches though nothing changed.
+    """
+    rows = _Rows(home)
+    before = rows.of("matches")
+    version = f"{linking.VERSION}({_inputs(home)};{home.decisions.state()})"
+    anew = anew or _any_expired(before, now)
+    marks = home.warehouse.watermarks(SUPPLIER_ITEMS, Kind.SUPPLIER)
+    due = {table.name: _due(home, table, marks, version, anew) for table in (MATCHES, DRAFTS)}
+    if not any(due.values()):
+        return Matched(_batch(MATCHES, [], {}), _batch(DRAFTS, [], {}), {"slices/unchanged": 1})
+    linked = linking.link(
+        rows.items,
+        supply.item_records(rows.items),
+        supply.product_records(rows.products, rows.parents, rows.offers, _codes(rows.items)),
+        standing(home.decisions.all()),
+        before,
+        now,
+        home.decisions.calibration(),
+    )
+    return Matched(
+        _batch(MATCHES, linked.matches, due["matches"]),
+        _batch(DRAFTS, list(linked.drafts.values()), due["drafts"]),
+        _counted(linked.matches, linked.drafts),
+    )
+
+
+def _codes(items: Sequence[Row]) -> frozenset[str]:
+    return frozenset(row["gtin"] for row in items if row["gtin"])
+
+
+def _inputs(home: Home) -> str:
+    """A digest of which suppliers are watched and how far every input has come."""
+    active = [s.source.key for s in home.ledger.sources(Kind.SUPPLIER, State.ACTIVE)]
+    marks = [
+        (table.name, source, mark.snapshot, mark.version, mark.generation)
+        for table, kind in INPUTS
+        for source, mark in sorted(home.warehouse.watermarks(table, kind).items())
+    ]
+    return hashlib.sha256(repr((active, marks)).encode()).hexdigest()[:16]
+
+
+def _any_expired(before: Sequence[Row], now: datetime) -> bool:
+    """Whether a proposal has expired: it comes back with the next matching."""
+    return any(
+        row["status"] == Status.POTENTIAL_MATCH and now - row["proposed_at"] >= REVIEW_LASTS
+        for row in before
+    )
+
+
+def _due(
+    home: Home, table: Table, items: Mapping[str, Watermark], version: str, anew: bool
+) -> dict[str, Watermark]:
+    """Slices to write, one for each supplier that has items."""
+    known = home.warehouse.watermarks(table, Kind.SUPPLIER)
+    due: dict[str, Watermark] = {}
+    for source, mark in items.items():
+        target, here = Watermark(mark.snapshot, version), known.get(source)
+        if anew and here is not None:
+            target = target.after(here)
+        if target.replaces(here):
+            due[source] = target
+    return due
+
+
+def _batch(table: Table, rows: Sequence[Row], marks: Mapping[str, Watermark]) -> Batch:
+    wanted = [row for row in rows if row["source"] in marks]
+    return Batch(table, Kind.SUPPLIER, table.arrow(wanted), marks)
+
+
+def _counted(matches: Sequence[Row], drafts: Mapping[str, Row]) -> dict[str, int]:
+    counted: defaultdict[str, int] = defaultdict(int)
+    for row in matches:
+        counted[f"items/{row['status']}"] += 1
+    return {**counted, "items/matched": len(matches), "drafts": len(drafts)}
+
+
+# --- best prices ------------------------------------------------------------------------------
+
+
+def best_price_batch(home: Home, now: datetime) -> Batch:
+    """The lowest comparable price of each product and draft; no slice when nothing changed."""
+    version = f"1({_inputs(home)};{_matched(home)};{_rates(home)})"
+    known = home.warehouse.watermarks(BEST_PRICES, CATALOGUE).get(CATALOGUE)
+    target = Watermark(1, version)
+    if not target.replaces(known):
+        return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow([]), {})
+    rows = _Rows(home)
+    products = {row["product_id"]: row for row in rows.products}
+    linked = _linked(rows.of("matches"))
+    quotes = [
+        *supply.quotes_of_offers(rows.offers.values(), products),
+        *supply.quotes_of_items({row["item_id"]: row for row in rows.items}, linked),
+    ]
+    goods = _goods(rows, rows.of("drafts"))
+    found = best_prices.best_prices(goods, quotes, home.rates, now.date())
+    for row in found:
+        row["kind"], row["source"] = CATALOGUE, CATALOGUE
+    return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow(found), {CATALOGUE: target})
+
+
+def _matched(home: Home) -> str:
+    marks = home.warehouse.watermarks(MATCHES, Kind.SUPPLIER)
+    text = repr(sorted((source, m.version, m.generation) for source, m in marks.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _rates(home: Home) -> str:
+    file = home.rates_file
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.exists() else ""
+
+
+def _linked(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Item → product or draft, for what is linked or made a draft of."""
+    sure = (Status.AUTO_MATCHED, Status.VERIFIED_MATCH)
+    linked = {row["item_id"]: row["product_id"] for row in matches if row["status"] in sure}
+    drafted = {row["item_id"]: row["draft_id"] for row in matches if row["draft_id"]}
+    return {**linked, **drafted}
+
+
+def _goods(rows: _Rows, drafts: Sequence[Row]) -> list[Good]:
+    listed = [
+        Good(
+            row["kind"],
+            row["source"],
+            row["product_id"],
+            supply.product_title(row, rows.parents[row["parent_id"]]),
+            row["net_weight_g"],
+        )
+        for row in rows.products
+        if row["gone_at"] is None and row["parent_id"] in rows.parents
+    ]
+    return listed + [
+        Good(
+            row["kind"],
+            row["source"],
+            row["draft_id"],
+            row["name"],
+            row["size_ml"] or row["net_weight_g"],
+        )
+        for row in drafts
+    ]

@@ -1,0 +1,90 @@
+"""How each kind of source's landed snapshots become rows, in one installation.
+
+Belongs here: which reader and tables a kind has; lists that the ML service reads instead. Does
+not belong here: reading (`price_lists`, `domain`), folding (`catchup`), carrying (`courier`).
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from scout_assets.domain import supply
+from scout_assets.domain.capture import STOREFRONTS, RawSnapshot, Reader
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.failures import BadConfig, BrokenContract, Refused
+from scout_assets.domain.history import Capture
+from scout_assets.domain.jobs import Job, Phase, job_id
+from scout_assets.domain.sources import Source
+from scout_assets.domain.tables import LIST_SHEETS, QUARANTINE, SUPPLIER_ITEMS, Table
+from scout_assets.gateways.catchup import CATALOGUE_TABLES
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.price_lists import list_name, read_list
+
+__all__ = ["LIST_TABLES", "list_reader", "reader_of", "start_analysis", "tables_of"]
+
+LIST_TABLES: Sequence[Table] = (SUPPLIER_ITEMS, LIST_SHEETS, QUARANTINE)
+
+
+def reader_of(kind: Kind, home: Home) -> Reader:
+    """How snapshots of a kind become rows."""
+    return list_reader(home) if kind is Kind.SUPPLIER else STOREFRONTS
+
+
+def tables_of(kind: Kind) -> Sequence[Table]:
+    """The tables these rows go to."""
+    return LIST_TABLES if kind is Kind.SUPPLIER else CATALOGUE_TABLES
+
+
+def list_reader(home: Home) -> Reader:
+    """How lists become rows: read here, or by the ML service for suppliers that say so.
+
+    Currency, sheet and columns a person declares are part of what a list means.
+    """
+
+    def ready(source: Source) -> bool:
+        return not _by_service(home, source) or _analysed(home, source)
+
+    def read(source: Source, raw: RawSnapshot) -> Capture:
+        ((_, body),) = raw.pages
+        try:
+            if _by_service(home, source):
+                found = supply.found_by_service(home.courier.rows(_job(home, source, body)))
+            else:
+                found = read_list(source, body, source.key)
+        except (Refused, BadConfig) as problem:
+            raise BrokenContract(str(problem)) from problem
+        return supply.read_items(source, raw, found)
+
+    def declared(source: Source) -> str:
+        return f"{supply.declared(source)}{'+ml' if _by_service(home, source) else ''}"
+
+    return Reader(supply.VERSION, declared, read, ready)
+
+
+def _by_service(home: Home, source: Source) -> bool:
+    return bool(home.resolved(source).use_ml_processing)
+
+
+def _job(home: Home, source: Source, body: bytes) -> Job:
+    return home.courier.job(job_id(source.key, hashlib.sha256(body).hexdigest()))
+
+
+def _analysed(home: Home, source: Source) -> bool:
+    """Whether the service is through with the source's last list."""
+    (page,) = home.ledger.latest_snapshots([source.key])[source.key].pages
+    jobs = {job.job_id: job for job in home.courier.jobs(source.key)}
+    job = jobs.get(job_id(source.key, page.sha256))
+    return job is not None and job.phase is Phase.COMPLETE
+
+
+async def start_analysis(home: Home, source: Source, counters: Counter[str]) -> Job | None:
+    """Hand the source's last list to the service; None without a list, or when read here.
+
+    Raises the failures of `Courier.start`.
+    """
+    latest = home.ledger.latest_snapshots([source.key]).get(source.key)
+    if latest is None or not _by_service(home, source):
+        return None
+    (page,) = latest.pages
+    name = list_name(page.url)
+    return await home.courier.start(source.key, name, home.artifacts.get(page.sha256), counters)

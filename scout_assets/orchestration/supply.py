@@ -1,0 +1,188 @@
+"""What runs by itself for suppliers: master list, watched folders, analysis jobs.
+
+Belongs here: when Dagster launches what, and the small jobs a person may launch. Does not
+belong here: what they do (`gateways`), the lane (`assets.suppliers`).
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import dagster as dg
+
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.failures import BadConfig, ScoutFailure
+from scout_assets.domain.jobs import OPEN_PHASES, Phase
+from scout_assets.domain.sources import Source, State
+from scout_assets.gateways.files import is_url
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.watched import look_at
+from scout_assets.orchestration.assets.sources import MASTER_LIST
+from scout_assets.orchestration.reporting import table
+from scout_assets.orchestration.resources import ScoutHome, Web
+
+__all__ = [
+    "SYNC_INTERVAL_HOURS",
+    "analysis_jobs",
+    "clean_shared_files",
+    "clean_shared_files_daily",
+    "master_sync",
+    "retry_analysis",
+    "watched_lists",
+]
+
+SYNC_INTERVAL_HOURS = 8
+ITEMS = dg.AssetSelection.assets(
+    *([["suppliers", name] for name in ("supplier_items", "list_sheets", "quarantine")])
+)
+AFTER_ITEMS = [
+    dg.AssetKey(["suppliers", "matches"]),
+    dg.AssetKey(["suppliers", "drafts"]),
+    dg.AssetKey(["catalogue", "best_prices"]),
+]
+
+
+def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
+    """Takes the master list over every so many hours (1 to 24).
+
+    Raises BadConfig for another number.
+    """
+    if not 1 <= hours <= 24:
+        raise BadConfig(f"SYNC_INTERVAL_HOURS is {hours}: expected 1 to 24")
+    return dg.ScheduleDefinition(
+        name="master_sync",
+        target=dg.AssetSelection.assets(MASTER_LIST),
+        cron_schedule=f"0 */{hours} * * *" if hours < 24 else "0 0 * * *",
+        execution_timezone="UTC",
+        description=f"Takes the suppliers' master list over every {hours} hours",
+    )
+
+
+@dg.sensor(
+    name="watched_lists",
+    target=dg.AssetSelection.assets(["suppliers", "price_lists"]),
+    minimum_interval_seconds=30,
+    description=(
+        "Fetches a supplier's list when its file below SCOUT_WATCH_ROOTS has changed and is whole "
+        "(size and time the same at two looks)"
+    ),
+)
+def watched_lists(
+    context: dg.SensorEvaluationContext, home: ScoutHome
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    opened = home.open()
+    if not opened.watch_roots:
+        yield dg.SkipReason("no folder is watched: set SCOUT_WATCH_ROOTS")
+        return
+    try:
+        look = look_at(opened.watch_roots, context.cursor)
+    except ScoutFailure as failure:
+        yield dg.SkipReason(f"{type(failure).__name__}: {failure}")
+        return
+    suppliers = [s.source for s in opened.ledger.sources(Kind.SUPPLIER, State.ACTIVE)]
+    for source in suppliers:
+        changed = [path for path in look.fresh if _holds(source, path)]
+        if changed:
+            state = max(int(path.stat().st_mtime_ns) for path in changed if path.exists())
+            yield dg.RunRequest(
+                run_key=f"{source.key}:{state}",
+                partition_key=source.key,
+                tags={"scout/trigger": "watched_lists"},
+            )
+    context.update_cursor(look.cursor)
+    if look.refused:
+        context.log.warning("refused: " + "; ".join(look.refused))
+    if not look.fresh:
+        yield dg.SkipReason("nothing has changed")
+
+
+def _holds(source: Source, path: Path) -> bool:
+    """Whether a changed file is the source's list, or lies in its folder."""
+    if is_url(source.location):
+        return False
+    place = Path(source.location).resolve()
+    return path in (place,) or path.parent == place
+
+
+@dg.sensor(
+    name="analysis_jobs",
+    target=ITEMS | dg.AssetSelection.assets(*AFTER_ITEMS),
+    minimum_interval_seconds=5,
+    description="Asks the ML service how far it is; what is complete becomes supplier items",
+)
+def analysis_jobs(
+    context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    opened = home.open()
+    interval, now = opened.courier_settings.poll_interval_seconds, web.now().timestamp()
+    if now - float(context.cursor or 0) < interval:
+        yield dg.SkipReason(f"asks every {interval:g} s")
+        return
+    context.update_cursor(str(now))
+    happened: Counter[str] = Counter()
+    if opened.courier.jobs(phases=tuple(OPEN_PHASES)):
+        asyncio.run(opened.courier.poll(happened))
+    complete = opened.courier.jobs(phases=(Phase.COMPLETE,))
+    for job in complete:
+        # The same job asks once: a run key is remembered.
+        yield dg.RunRequest(
+            run_key=f"{job.job_id}:{job.attempts}",
+            partition_key=job.source,
+            tags={"scout/trigger": "analysis_jobs", "scout/job": job.job_id},
+        )
+    if not complete:
+        yield dg.SkipReason(f"no job is complete ({dict(happened) or 'none is open'})")
+
+
+class CleanConfig(dg.Config):
+    """`dry_run` only lists what would go."""
+
+    dry_run: bool = False
+
+
+@dg.op(name="clean_files")
+def _clean(context: dg.OpExecutionContext, config: CleanConfig, home: ScoutHome, web: Web) -> None:
+    removed = home.open().courier.cleanup(web.now(), Counter(), config.dry_run)
+    shown = table(({"file": path.name} for path in removed.files), ("file",))
+    context.add_output_metadata(
+        {"files": len(removed.files), "bytes": removed.size, "removed": shown}
+    )
+
+
+@dg.job(description="Removes files of finished analyses after FILE_CLEANUP_TTL_HOURS")
+def clean_shared_files() -> None:
+    _clean()
+
+
+clean_shared_files_daily = dg.ScheduleDefinition(
+    name="clean_shared_files_daily",
+    job=clean_shared_files,
+    cron_schedule="30 */6 * * *",
+    description="Every six hours",
+)
+
+
+class RetryConfig(dg.Config):
+    """Jobs to attempt again; none means every failed one that can be."""
+
+    job_ids: list[str] = []  # noqa: RUF012 (pydantic copies it)
+
+
+@dg.op(name="retry")
+def _retry(context: dg.OpExecutionContext, config: RetryConfig, home: ScoutHome) -> None:
+    opened = home.open()
+    keys = config.job_ids or _failed(opened)
+    jobs = [asyncio.run(opened.courier.retry(key, Counter())) for key in keys]
+    rows = ({"job": job.job_id, "phase": job.phase, "error": job.error} for job in jobs)
+    context.add_output_metadata({"jobs": table(rows, ("job", "phase", "error"))})
+
+
+def _failed(home: Home) -> Sequence[str]:
+    failed = home.courier.jobs(phases=(Phase.FAILED,))
+    return [job.job_id for job in failed if job.retryable]
+
+
+@dg.job(description="Hands failed lists to the ML service again")
+def retry_analysis() -> None:
+    _retry()
