@@ -39,9 +39,9 @@ fetch "roasters/snapshots" "$roasters"
 step dagster asset materialize --select "group:roasters and not key:roasters/snapshots" \
     --partition-range "$roasters" -m scout_assets.definitions
 fetch "suppliers/price_lists" "$suppliers"
-step dagster asset materialize --select "group:suppliers and not key:suppliers/price_lists" \
+step dagster asset materialize \
+    --select "key:catalogue/best_prices or (group:suppliers and not key:suppliers/price_lists)" \
     --partition-range "$suppliers" -m scout_assets.definitions
-step dagster asset materialize --select "catalogue/best_prices" -m scout_assets.definitions
 echo
 scout summary --since "$started"
 cat <<'NEXT'

@@ -227,7 +227,9 @@ def _best_prices() -> dg.AssetsDefinition:
     ]
 
     @dg.multi_asset(
-        name="best_prices", specs=[_spec([CATALOGUE, "best_prices"], BEST_PRICES, CATALOGUE, deps)]
+        name="best_prices",
+        specs=[_spec([CATALOGUE, "best_prices"], BEST_PRICES, CATALOGUE, deps)],
+        backfill_policy=ANY_RANGE,
     )
     def best_prices(home: ScoutHome, web: Web) -> dg.MaterializeResult[Batch]:
         return dg.MaterializeResult(value=best_price_batch(home.open(), web.now()))
