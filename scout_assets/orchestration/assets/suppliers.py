@@ -183,7 +183,7 @@ def _matches() -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="suppliers_matches",
-        specs=[_spec([GROUP, of.name], of, Kind.SUPPLIER, deps) for of in (MATCHES, DRAFTS)],
+        specs=[_spec([GROUP, of.name], of, Kind.SUPPLIER.value, deps) for of in (MATCHES, DRAFTS)],
         backfill_policy=ANY_RANGE,
     )
     def matches(
