@@ -78,9 +78,9 @@ def coffees() -> list[dict[str, Any]]:
 class Installation:
     """Stores and lists kept as files below `root`; the home is `root`/home."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, now: datetime = START) -> None:
         self.root = root
-        self.now = START
+        self.now = now
         self.declared: dict[str, Source] = {}
         self.store(coffees())
         self.declare("berg", "shopify", "berg.json", currency="EUR")
@@ -143,17 +143,18 @@ class Installation:
 
         return asyncio.run(refreshed())
 
-    def read(self) -> None:
-        """Bring items and catalogue to what landed."""
+    def read(self, *kinds: Kind) -> None:
+        """Bring items and catalogue, or one of them, to what landed."""
         home = self.home
-        for kind in Kind:
+        for kind in kinds or Kind:
             sources = [item.source for item in home.ledger.sources(kind, State.ACTIVE)]
             found = catch_up(
                 kind, sources, tables_of(kind), home.ledger, home.snapshots, home.warehouse,
                 reader_of(kind, home),
             )  # fmt: skip
             for batch in found.batches.values():
-                home.warehouse.write(batch)
+                if batch.watermarks:
+                    home.warehouse.write(batch)
 
     def match(self, anew: bool = False) -> Matched:
         """Match as the asset does, and write what is due."""

@@ -24,7 +24,7 @@ PIPED_WIDTH = 140
 """Columns when the output is not a terminal, which has no width of its own."""
 
 out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
-err = Console(stderr=True)
+err = Console(stderr=True, soft_wrap=True)  # a path cut in two is no path
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -277,12 +277,17 @@ def _as_record(draft: Row) -> Row:
 
 
 def accepted_pairs(decisions: Iterable[Any]) -> list[tuple[float, bool]]:
-    """(linear score, accepted) of standing verdicts that saw a score: what calibration fits."""
+    """(linear score, accepted) of standing verdicts that saw a score: what calibration fits.
+
+    Of several verdicts on one pair the last one stands.
+    """
+    last = {
+        (made.item_id, made.product_id): made
+        for made in decisions
+        if made.undone_at is None and made.verdict is not Verdict.DEFER
+    }
     return [
         (made.evidence["linear"], made.verdict is Verdict.ACCEPT)
-        for made in decisions
-        if made.undone_at is None
-        and made.verdict is not Verdict.DEFER
-        and made.evidence.get("linear") is not None
-        and not made.evidence.get("vetoed")
+        for made in last.values()
+        if made.evidence.get("linear") is not None and not made.evidence.get("vetoed")
     ]

@@ -55,11 +55,15 @@ class _Rows:
         return rows
 
     @cached_property
+    def watched(self) -> frozenset[str]:
+        """What was retired is neither matched nor does it quote prices."""
+        known = self.home.ledger.sources(state=State.ACTIVE)
+        return frozenset(item.source.key for item in known)
+
+    @cached_property
     def items(self) -> list[Row]:
-        """Listed items of suppliers that are watched."""
-        active = {s.source.key for s in self.home.ledger.sources(Kind.SUPPLIER, State.ACTIVE)}
         listed = (row for row in self.of("supplier_items") if row["gone_at"] is None)
-        return [row for row in listed if row["source"] in active]
+        return [row for row in listed if row["source"] in self.watched]
 
     @cached_property
     def parents(self) -> dict[str, Row]:
@@ -67,7 +71,7 @@ class _Rows:
 
     @cached_property
     def products(self) -> list[Row]:
-        return self.of("products")
+        return [row for row in self.of("products") if row["source"] in self.watched]
 
     @cached_property
     def offers(self) -> dict[str, Row]:
@@ -118,8 +122,8 @@ def _codes(items: Sequence[Row]) -> frozenset[str]:
 
 
 def _inputs(home: Home) -> str:
-    """A digest of which suppliers are watched and how far every input has come."""
-    active = [s.source.key for s in home.ledger.sources(Kind.SUPPLIER, State.ACTIVE)]
+    """A digest of which sources are watched and how far every input has come."""
+    active = [s.source.key for s in home.ledger.sources(state=State.ACTIVE)]
     marks = [
         (table.name, source, mark.snapshot, mark.version, mark.generation)
         for table, kind in INPUTS

@@ -302,22 +302,23 @@ def test_matching_again_changes_nothing(records):
 # Calibration
 
 
-def decision(verdict, linear=1.0, **fields):
+def decision(item, verdict, linear=1.0, **fields):
     evidence = {"linear": linear, "vetoed": fields.pop("vetoed", False)}
-    return Decision(1, "acme", "acme/1", "berg/1", Verdict(verdict), "ana", NOW, 80.0, evidence,
+    return Decision(1, "acme", item, "berg/1", Verdict(verdict), "ana", NOW, 80.0, evidence,
                     **fields)  # fmt: skip
 
 
 def test_calibration_learns_from_standing_verdicts_that_saw_a_score():
     made = [
-        decision("accept", 3.0),
-        decision("reject", -1.0),
-        decision("defer"),
-        decision("accept", None),
-        decision("reject", 2.0, vetoed=True),
-        decision("accept", 2.0, undone_at=NOW),
+        decision("a", "accept", 3.0),
+        decision("b", "reject", 1.0),
+        decision("c", "defer"),
+        decision("d", "accept", None),
+        decision("e", "reject", 2.0, vetoed=True),
+        decision("f", "accept", 2.0, undone_at=NOW),
+        decision("b", "accept", -1.0),
     ]
-    assert accepted_pairs(made) == [(3.0, True), (-1.0, False)]
+    assert accepted_pairs(made) == [(3.0, True), (-1.0, True)]
 
 
 def test_another_calibration_decides_otherwise():

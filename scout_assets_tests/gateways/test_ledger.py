@@ -14,7 +14,7 @@ from alembic.script import ScriptDirectory
 
 from scout_assets.domain.failures import BadConfig, NotFound, Transient
 from scout_assets.domain.sources import Source, State
-from scout_assets.gateways import migrations
+from scout_assets.gateways import courier, decisions, migrations
 from scout_assets.gateways.ledger import HEAD, Ledger, Page, Snapshot, metadata
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -161,6 +161,8 @@ def test_processes_that_start_at_once_migrate_once_and_one_lands(tmp_path):
 
 
 def test_migrations_lead_to_the_models_and_head_is_the_newest(ledger):
+    for module in (courier, decisions):  # each brings its own tables
+        assert module.Base.metadata is metadata
     with sa.create_engine(f"sqlite:///{ledger.path}").connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []

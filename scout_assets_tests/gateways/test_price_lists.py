@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, BrokenContract, NotFound
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
@@ -110,12 +111,12 @@ def test_a_file_lands_once_and_a_newer_version_updates_adds_and_marks_gone(place
     place.supplier("acme", csv_list())
     assert place.fetch("acme") == "landed"
     assert place.fetch("acme") == "unchanged"
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert skus(place) == {"A-1": True, "A-2": True, "A-3": True, "A-4": True}
     dearer = (*KENYA[:5], "11,00", None)
     place.supplier("acme", csv_list([dearer, ("A-9", "Rwanda Nyamasheke", *KENYA[2:])]))
     assert place.fetch("acme") == "landed"
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert skus(place) == {"A-1": True, "A-2": False, "A-3": False, "A-4": False, "A-9": True}
     (kenya,) = (row for row in place.rows("supplier_items") if row["sku"] == "A-1")
     assert (float(kenya["price"]), kenya["changed_at"] > kenya["first_seen_at"]) == (11.0, True)
@@ -129,13 +130,13 @@ def test_a_folder_of_dated_lists_is_history_oldest_first(place):
     (folder / "~$2026-09-01.xlsx").write_bytes(b"held open")
     place.declare("acme", "price-list", "acme")
     place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     landed = place.home.ledger.snapshots("acme")
     assert [f"{one.captured_at:%Y-%m-%d}" for one in landed] == ["2026-08-01", "2026-09-01"]
     assert skus(place) == {"A-1": False, "A-2": True, "A-3": True}
     (folder / "2026-10-01.csv").write_bytes(csv_list(ACME[2:3]))
     place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert skus(place) == {"A-1": False, "A-2": False, "A-3": True}
 
 
@@ -147,7 +148,7 @@ def test_of_undated_lists_in_a_folder_the_newest_counts(place):
         os.utime(folder / name, (1_790_000_000 - age,) * 2)
     place.declare("acme", "price-list", "acme")
     place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert skus(place) == {"A-1": True}
 
 
@@ -162,11 +163,11 @@ def test_a_folder_without_lists_is_not_an_empty_list(place):
 def test_a_list_that_lost_its_items_fails_and_the_last_good_ones_stay(place):
     place.supplier("acme", csv_list())
     place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     place.supplier("acme", TERMS)
     with pytest.raises(BrokenContract, match="no item found"):
         place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert all(skus(place).values())
     assert len(place.home.ledger.snapshots("acme")) == 1
 
@@ -174,14 +175,14 @@ def test_a_list_that_lost_its_items_fails_and_the_last_good_ones_stay(place):
 def test_a_declaration_that_fits_no_list_loses_no_items_and_is_told(place):
     place.supplier("acme", csv_list())
     place.fetch("acme")
-    place.read()
+    place.read(Kind.SUPPLIER)
     place.declare("acme", "price-list", "acme.csv", column_mapping={"colour": "A"})
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert len(skus(place)) == 4
     (refused,) = place.rows("quarantine")
     assert (refused["place"], "colour" in refused["reason"]) == ("whole snapshot", True)
     place.declare("acme", "price-list", "acme.csv", column_mapping={"sku": "Art. no."})
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert (len(skus(place)), place.rows("quarantine")) == (4, [])
 
 
@@ -201,7 +202,7 @@ def test_a_list_on_the_web_is_asked_for_conditionally(place, loopback: Loopback)
     assert [place.fetch("acme"), place.fetch("acme")] == ["landed", "unchanged"]
     asked = [request.headers.get("if-none-match") for request in store.to("/lists/acme.csv")]
     assert asked == [None, '"v1"']
-    place.read()
+    place.read(Kind.SUPPLIER)
     assert len(skus(place)) == 4
 
 

@@ -185,19 +185,23 @@ def _matches() -> dg.AssetsDefinition:
         name="suppliers_matches",
         specs=[_spec([GROUP, of.name], of, Kind.SUPPLIER.value, deps) for of in (MATCHES, DRAFTS)],
         backfill_policy=ANY_RANGE,
+        can_subset=True,
     )
     def matches(
-        config: MatchConfig, home: ScoutHome, web: Web
+        context: dg.AssetExecutionContext, config: MatchConfig, home: ScoutHome, web: Web
     ) -> Iterator[dg.MaterializeResult[Batch]]:
         opened = home.open()
         made = match_all(opened, web.now(), config.anew)
         happened = counters(made.counters)
-        yield dg.MaterializeResult(
-            asset_key=keys["matches"],
-            value=made.matches,
-            metadata={**happened, **_shown(opened, made.matches)},
-        )
-        yield dg.MaterializeResult(asset_key=keys["drafts"], value=made.drafts, metadata=happened)
+        pictures = _shown(opened, made.matches)
+        for name, batch, shown in (
+            ("matches", made.matches, pictures),
+            ("drafts", made.drafts, {}),
+        ):
+            if keys[name] in context.selected_asset_keys:
+                yield dg.MaterializeResult(
+                    asset_key=keys[name], value=batch, metadata={**happened, **shown}
+                )
 
     return matches
 
