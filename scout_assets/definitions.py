@@ -32,7 +32,7 @@ def build_defs(
     A replaced `home` also moves the IO manager. `sync_hours`: how often the master list is read;
     None means SYNC_INTERVAL_HOURS of the environment.
     """
-    hours = sync_hours or int(os.environ.get("SYNC_INTERVAL_HOURS") or supply.SYNC_INTERVAL_HOURS)
+    hours = supply.sync_hours(os.environ) if sync_hours is None else sync_hours
     home = home or ScoutHome()
     assets = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
     return dg.Definitions(

@@ -57,6 +57,7 @@ STALLED_AFTER = timedelta(hours=6)
 FILE_TYPES: Mapping[str, str] = {
     ".xlsx": "excel",
     ".xlsm": "excel",
+    ".xlsb": "excel",
     ".xls": "excel",
     ".ods": "excel",
     ".csv": "csv",

@@ -26,7 +26,9 @@ from scout_assets.domain.price_lists.model import (
     SheetReport,
     marked_duplicates,
 )
+from scout_assets.domain.price_lists.profiles import amount_of, gtin_of
 from scout_assets.domain.price_lists.reader import ReadSettings
+from scout_assets.domain.price_lists.words import currency_of, is_no_price
 from scout_assets.domain.sources import Source
 from scout_assets.domain.specs import extract
 from scout_assets.domain.tables import SUPPLIER_ITEMS
@@ -361,18 +363,42 @@ SERVICE = "analysis"
 
 
 def _service_item(number: int, row: Mapping[str, Any]) -> Item:
-    lowered = {str(name).lower(): value for name, value in row.items()}
-    named = {
-        field: next((lowered[name] for name in names if lowered.get(name) not in (None, "")), None)
-        for field, names in SERVICE_NAMES.items()
+    given = {str(name).strip().lower(): _stripped(value) for name, value in row.items()}
+    given = {name: value for name, value in given.items() if value not in (None, "")}
+    names = {
+        field: next((name for name in spellings if name in given), "")
+        for field, spellings in SERVICE_NAMES.items()
     }
-    used = {name for names in SERVICE_NAMES.values() for name in names}
-    further = {name: str(value) for name, value in lowered.items() if name not in used}
-    texts = ("name", "sku", "gtin", "brand", "category", "quantity", "currency")
-    for field in texts:
-        named[field] = None if named[field] is None else str(named[field]).strip()
+    named = {field: given.get(name) for field, name in names.items()}
+    for field in ("name", "sku", "brand", "category", "quantity"):
+        named[field] = None if named[field] is None else str(named[field])
+    named["currency"] = _service_currency(named["currency"], named["price"])
+    named["price"] = _service_price(named["price"])
+    named["gtin"] = None if named["gtin"] is None else gtin_of(str(named["gtin"]))
+    if named["gtin"] is None:
+        names["gtin"] = ""  # a code that is none stays as it was printed
     said = extract(named["name"] or "")
     for field in ("pack_count", "vintage"):
         named[field] = named[field] if named[field] is not None else getattr(said, field)
     sizes = {"size_ml": said.size_ml, "size_g": said.size_g, "specs": said.named()}
+    further = {n: str(value) for n, value in given.items() if n not in names.values()}
     return Item(sheet=SERVICE, row=number, characteristics=further, **named, **sizes)
+
+
+def _stripped(value: object) -> object:
+    return value.strip() if isinstance(value, str) else value
+
+
+def _service_price(value: object) -> object:
+    """Text as people print prices; a printed 0 or "inquire" is none. Else left to validation."""
+    if isinstance(value, str):
+        amount = None if is_no_price(value) else amount_of(value)
+        return value if amount is None and not is_no_price(value) else amount or None
+    return None if value == 0 else value
+
+
+def _service_currency(value: object, price: object) -> str | None:
+    """Its code, from any way to write it, else from the sign beside the price."""
+    if value is not None:
+        return currency_of(str(value), near_amount=True) or str(value).upper()
+    return currency_of(price, near_amount=True) if isinstance(price, str) else None

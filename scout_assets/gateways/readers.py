@@ -7,6 +7,7 @@ not belong here: reading (`price_lists`, `domain`), folding (`catchup`), carryin
 import hashlib
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 from scout_assets.domain import supply
 from scout_assets.domain.capture import STOREFRONTS, RawSnapshot, Reader
@@ -17,6 +18,7 @@ from scout_assets.domain.jobs import Job, Phase, job_id
 from scout_assets.domain.sources import Source
 from scout_assets.domain.tables import LIST_SHEETS, QUARANTINE, SUPPLIER_ITEMS, Table
 from scout_assets.gateways.catchup import CATALOGUE_TABLES
+from scout_assets.gateways.files import LISTS
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.price_lists import list_name, read_list
 
@@ -86,5 +88,14 @@ async def start_analysis(home: Home, source: Source, counters: Counter[str]) -> 
     if latest is None or not _by_service(home, source):
         return None
     (page,) = latest.pages
-    name = list_name(page.url)
-    return await home.courier.start(source.key, name, home.artifacts.get(page.sha256), counters)
+    body = home.artifacts.get(page.sha256)
+    return await home.courier.start(source.key, _file_name(page.url, body), body, counters)
+
+
+def _file_name(url: str, body: bytes) -> str:
+    """The list's name; an address without one, as of a Google Sheet, gets it by its bytes."""
+    name = list_name(url)
+    if Path(name).suffix.lower() in LISTS:
+        return name
+    forms = {b"PK": ".xlsx", b"\xd0\xcf": ".xls", b"%P": ".pdf"}
+    return f"{name}{forms.get(body[:2], '.csv')}"

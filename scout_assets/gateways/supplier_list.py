@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urljoin
 
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, Transient
@@ -89,9 +90,13 @@ async def _fetch(home: Home, counters: Counter[str]) -> tuple[str, bytes]:
 
 
 def _anchored(source: Source, home: Home) -> Source:
-    """Relative paths are below the list's folder, as in sources.yaml."""
-    if is_url(source.location) or is_url(home.master_list):
+    """Relative places are below the list's folder, as in sources.yaml; a Sheet is in none."""
+    if is_url(source.location):
         return source
+    if is_url(home.master_list):
+        if sheet_address(home.master_list) is not None or source.location.startswith(("/", "~")):
+            return source
+        return source.model_copy(update={"location": urljoin(home.master_list, source.location)})
     folder = Path(home.master_list).expanduser().resolve().parent
     return source.model_copy(update={"location": str((folder / source.location).resolve())})
 

@@ -5,8 +5,11 @@ belong here: what they do (`gateways`), the lane (`assets.suppliers`).
 """
 
 import asyncio
+import contextlib
+import hashlib
+import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import dagster as dg
@@ -18,7 +21,7 @@ from scout_assets.domain.sources import Source, State
 from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.watched import look_at
-from scout_assets.orchestration.assets.sources import MASTER_LIST
+from scout_assets.orchestration.assets.sources import MASTER_LIST, register_partitions
 from scout_assets.orchestration.reporting import table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -29,6 +32,7 @@ __all__ = [
     "clean_shared_files_daily",
     "master_sync",
     "retry_analysis",
+    "sync_hours",
     "watched_lists",
 ]
 
@@ -41,6 +45,14 @@ AFTER_ITEMS = [
     dg.AssetKey(["suppliers", "drafts"]),
     dg.AssetKey(["catalogue", "best_prices"]),
 ]
+
+
+def sync_hours(environment: Mapping[str, str]) -> int:
+    """SYNC_INTERVAL_HOURS, else the default. Raises BadConfig for what is no number."""
+    text = environment.get("SYNC_INTERVAL_HOURS", "").strip() or str(SYNC_INTERVAL_HOURS)
+    if not text.isdigit():
+        raise BadConfig(f"SYNC_INTERVAL_HOURS is {text!r}: expected a whole number of hours")
+    return int(text)
 
 
 def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
@@ -72,21 +84,20 @@ def watched_lists(
     context: dg.SensorEvaluationContext, home: ScoutHome
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
     opened = home.open()
-    if not opened.watch_roots:
-        yield dg.SkipReason("no folder is watched: set SCOUT_WATCH_ROOTS")
-        return
     try:
-        look = look_at(opened.watch_roots, context.cursor)
+        roots = opened.watch_roots
+        look = look_at(roots, context.cursor)
     except ScoutFailure as failure:
         yield dg.SkipReason(f"{type(failure).__name__}: {failure}")
         return
-    suppliers = [s.source for s in opened.ledger.sources(Kind.SUPPLIER, State.ACTIVE)]
-    for source in suppliers:
+    if not roots:
+        yield dg.SkipReason("no folder is watched: set SCOUT_WATCH_ROOTS")
+        return
+    for source in _suppliers(opened, context.instance):
         changed = [path for path in look.fresh if _holds(source, path)]
         if changed:
-            state = max(int(path.stat().st_mtime_ns) for path in changed if path.exists())
             yield dg.RunRequest(
-                run_key=f"{source.key}:{state}",
+                run_key=f"{source.key}:{_state(changed)}",
                 partition_key=source.key,
                 tags={"scout/trigger": "watched_lists"},
             )
@@ -95,6 +106,22 @@ def watched_lists(
         context.log.warning("refused: " + "; ".join(look.refused))
     if not look.fresh:
         yield dg.SkipReason("nothing has changed")
+
+
+def _suppliers(home: Home, instance: dg.DagsterInstance) -> list[Source]:
+    """The active ones, made partitions first: a request for an unknown one would fail the tick."""
+    register_partitions(home, instance)
+    return [known.source for known in home.ledger.sources(Kind.SUPPLIER, State.ACTIVE)]
+
+
+def _state(paths: Sequence[Path]) -> str:
+    """A digest of where the files are, their sizes and times; one that vanished adds none."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(paths):
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            digest.update(os.fsencode(f"{path}\0{found.st_size}\0{found.st_mtime_ns}\0"))
+    return digest.hexdigest()
 
 
 def _holds(source: Source, path: Path) -> bool:
@@ -123,7 +150,9 @@ def analysis_jobs(
     happened: Counter[str] = Counter()
     if opened.courier.jobs(phases=tuple(OPEN_PHASES)):
         asyncio.run(opened.courier.poll(happened))
-    complete = opened.courier.jobs(phases=(Phase.COMPLETE,))
+    active = {source.key for source in _suppliers(opened, context.instance)}
+    jobs = opened.courier.jobs(phases=(Phase.COMPLETE,))
+    complete = [job for job in jobs if job.source in active]
     for job in complete:
         # The same job asks once: a run key is remembered.
         yield dg.RunRequest(
