@@ -6,6 +6,7 @@ Belongs here: the records and their sum. Does not belong here: how they are draw
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scout_assets.domain.matching.features import FEATURES, SCRATCH, compare
 from scout_assets.domain.matching.records import Corpus
@@ -49,27 +50,36 @@ class Explanation(NamedTuple):
 
 
 def explanation(
-    corpus: Corpus, scores: Scores, item: int, column: int, single: bool, percent: float
+    corpus: Corpus,
+    row: Scores,
+    cell: tuple[int, int],
+    rivals: NDArray[np.float32] | None,
+    percent: float,
 ) -> Explanation:
-    """The evidence for candidate `column` of row `item`; parts that are 0 are left out."""
+    """The evidence for a pair; parts that are 0 are left out.
+
+    `cell`: the item and its candidate's column; `row`: the scores of this item alone; `rivals`:
+    the best and second base of the product, None where several items may be one product.
+    """
+    item, column = cell
     x, masks = np.zeros(len(FEATURES)), np.zeros(SCRATCH[0], np.uint64)
     sums = (np.zeros(SCRATCH[1]), np.zeros(SCRATCH[2]), np.zeros(SCRATCH[2]))
-    compare(corpus, item, scores.rows[item, column], x, masks, *sums)
-    key = int(scores.keys[item, column])
-    row_gap, column_gap = _gaps(scores, item, column)
+    compare(corpus, item, row.rows[0, column], x, masks, *sums)
+    key, own = int(row.keys[0, column]), float(row.base[0, column])
+    row_gap = _lead(own, row.base[0][row.rows[0] >= 0])
     parts = [Evidence("bias", "where every pair starts", 1.0, BIAS, BIAS)]
     parts += [
         Evidence(name, meaning, float(value), WEIGHTS[name], WEIGHTS[name] * float(value))
         for (name, meaning), value in zip(FEATURES.items(), x, strict=True)
     ]
     parts.append(_part("row_gap", "lead over the item's next product", row_gap, ROW_GAP))
-    if single:
+    if rivals is not None:
         meaning = "lead over the product's next item"
-        parts.append(_part("column_gap", meaning, column_gap, COLUMN_GAP))
+        parts.append(_part("column_gap", meaning, _lead(own, rivals), COLUMN_GAP))
     parts.append(_part("exact_key", KEYS[key] or "no exact key", float(key > 0), KEY))
     records = tuple(part for part in parts if part.contribution)
     linear = sum(part.contribution for part in records)
-    vetoes = tuple(veto_names(int(scores.vetoes[item, column])))
+    vetoes = tuple(veto_names(int(row.vetoes[0, column])))
     return Explanation(records, linear, percent, vetoes, KEYS[key])
 
 
@@ -77,16 +87,8 @@ def _part(name: str, meaning: str, value: float, weight: float) -> Evidence:
     return Evidence(name, meaning, value, weight, weight * value)
 
 
-def _gaps(scores: Scores, item: int, column: int) -> tuple[float, float]:
-    """The lead of the pair in its row and among all rows that have its product."""
-    own = float(scores.base[item, column])
-    row = scores.base[item][scores.rows[item] >= 0]
-    column_bases = scores.base[scores.rows == scores.rows[item, column]]
-    return _lead(own, row), _lead(own, column_bases)
-
-
-def _lead(own: float, rivals: np.ndarray[tuple[int], np.dtype[np.float32]]) -> float:
-    ranked = np.sort(rivals.astype(np.float64))[::-1]
+def _lead(own: float, bases: NDArray[np.float32]) -> float:
+    ranked = np.sort(bases.astype(np.float64))[::-1]
     second = ranked[1] if ranked.size > 1 else PHANTOM
     rival = ranked[0] if own < ranked[0] else second
     return float(np.clip(own - max(rival, PHANTOM), -WIDEST_GAP, WIDEST_GAP))

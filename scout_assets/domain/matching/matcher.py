@@ -33,7 +33,9 @@ from scout_assets.domain.matching.scoring import (
     UNVETOED,
     Scores,
     cells,
+    one_item,
     score,
+    two_best,
     veto_names,
     with_gaps,
 )
@@ -88,6 +90,7 @@ class Matches:
     calibration: Calibration
     _corpus: Corpus
     _scores: Scores
+    _best: NDArray[np.float32]
     _items: pl.Series
     _products: pl.Series
 
@@ -106,8 +109,10 @@ class Matches:
         if not columns.size:
             raise BadConfig(f"item {item_id!r} was not compared with product {product_id!r}")
         at = int(columns[0])
-        percent = float(_percent(self._scores, self.calibration)[item, at])
-        return evidence.explanation(self._corpus, self._scores, item, at, self.one_to_one, percent)
+        row = one_item(self._scores, item)
+        percent = float(_percent(row, self.calibration)[0, at])
+        rivals = self._best[product] if self.one_to_one else None
+        return evidence.explanation(self._corpus, row, (item, at), rivals, percent)
 
 
 def _position(ids: pl.Series, wanted: str, role: str) -> int:
@@ -143,12 +148,13 @@ def match(
     single = settings.one_to_one
     if single is None:
         single = is_one_to_one(scores, groups)
-    scores = with_gaps(scores, len(right), single)
+    best = two_best(scores.rows, scores.base, len(right))
+    scores = with_gaps(scores, best, single)
     chosen = one_to_one(scores, groups, len(right)) if single else best_each(scores)
     decided = _decide(scores, chosen, calibration)
     return Matches(
         _table(left["id"], right["id"], scores, decided, calibration), _counted(decided, scores),
-        single, calibration, both, scores, left["id"], right["id"],
+        single, calibration, both, scores, best, left["id"], right["id"],
     )  # fmt: skip
 
 

@@ -123,8 +123,8 @@ def _score_rows(
 
 
 @compiled
-def _two_best(rows: Array, base: Array, products: Scalar) -> Array:
-    """The best and second best base of each product over all items, and how often the best."""
+def two_best(rows: Array, base: Array, products: Scalar) -> Array:
+    """The best and second best base of each product over all items."""
     best = np.full((products, 2), np.float32(-1e9))
     for item in range(rows.shape[0]):
         for at in range(rows.shape[1]):
@@ -203,9 +203,11 @@ def score(
     return Scores(rows, base, base, relief, vetoes, keys, base)
 
 
-def with_gaps(scores: Scores, products: int, one_to_one: bool) -> Scores:
-    """`scores` with the lead over rivals, and the exact key, in `linear`."""
-    best = _two_best(scores.rows, scores.base, products)
+def with_gaps(scores: Scores, best: NDArray[np.float32], one_to_one: bool) -> Scores:
+    """`scores` with the lead over rivals, and the exact key, in `linear`.
+
+    `best`: the two best of each product (see `two_best`).
+    """
     linear, lead = (np.full(scores.rows.shape, -1e9, np.float32) for _ in range(2))
     _add_gaps(
         scores.rows, scores.base, scores.keys, best, ROW_GAP, COLUMN_GAP if one_to_one else 0.0,
@@ -217,6 +219,12 @@ def with_gaps(scores: Scores, products: int, one_to_one: bool) -> Scores:
 def cells(scores: Scores, columns: NDArray[np.int64]) -> Scores:
     """The cells in `columns`, which has as many rows as `scores` and any number of columns."""
     parts: list[Any] = [np.take_along_axis(part, columns, axis=1) for part in scores]
+    return Scores(*parts)
+
+
+def one_item(scores: Scores, item: int) -> Scores:
+    """The row of one item alone, so that explaining it costs the same in a list of any length."""
+    parts: list[Any] = [part[item : item + 1] for part in scores]
     return Scores(*parts)
 
 
