@@ -27,7 +27,7 @@ from scout_assets.domain.matching.calibration import BUNDLED, Calibration
 from scout_assets.domain.matching.matcher import Matches, Settings, match
 from scout_assets.domain.review import Standing, Status, Verdict, proposed_since
 
-__all__ = ["VERSION", "Linked", "link"]
+__all__ = ["VERSION", "Linked", "accepted_pairs", "link"]
 
 VERSION = "1"
 """Bump when the same items and products give other matches."""

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from itertools import product
 from typing import Any
 
 from scout_assets.domain import best_prices, linking, supply
@@ -29,6 +29,7 @@ from scout_assets.domain.tables import (
     SUPPLIER_ITEMS,
     Table,
 )
+from scout_assets.gateways.compared import Compared
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.warehouse import Batch, Watermark
 
@@ -38,44 +39,9 @@ CATALOGUE = "catalogue"
 """Kind and source of tables that are about all sources at once."""
 INPUTS: Sequence[tuple[Table, Kind]] = (
     (SUPPLIER_ITEMS, Kind.SUPPLIER),
-    (PARENTS, Kind.ROASTER),
-    (PRODUCTS, Kind.ROASTER),
-    (OFFERS, Kind.ROASTER),
+    *product((PARENTS, PRODUCTS, OFFERS), (kind for kind in Kind if kind is not Kind.SUPPLIER)),
 )
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """The warehouse's rows that matching and best prices look at, each table read once."""
-
-    home: Home
-
-    def of(self, relation: str, kind: str | None = None) -> list[Row]:
-        rows: list[Row] = self.home.warehouse.read(relation, kind).to_pylist()
-        return rows
-
-    @cached_property
-    def watched(self) -> frozenset[str]:
-        """What was retired is neither matched nor does it quote prices."""
-        known = self.home.ledger.sources(state=State.ACTIVE)
-        return frozenset(item.source.key for item in known)
-
-    @cached_property
-    def items(self) -> list[Row]:
-        listed = (row for row in self.of("supplier_items") if row["gone_at"] is None)
-        return [row for row in listed if row["source"] in self.watched]
-
-    @cached_property
-    def parents(self) -> dict[str, Row]:
-        return {row["parent_id"]: row for row in self.of("parents")}
-
-    @cached_property
-    def products(self) -> list[Row]:
-        return [row for row in self.of("products") if row["source"] in self.watched]
-
-    @cached_property
-    def offers(self) -> dict[str, Row]:
-        return {row["product_id"]: row for row in self.of("current_offers")}
+"""Whose watermarks say whether anything changed; every other lane makes products."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +59,7 @@ def match_all(home: Home, now: datetime, anew: bool = False) -> Matched:
     Inputs are items, products, offers, decisions, the calibration, which suppliers are watched,
     and proposals that have expired. `anew` matches though nothing changed.
     """
-    rows = _Rows(home)
+    rows = Compared(home)
     before = rows.of("matches")
     version = f"{linking.VERSION}({_inputs(home)};{home.decisions.state()})"
     anew = anew or _any_expired(before, now)
@@ -103,8 +69,8 @@ def match_all(home: Home, now: datetime, anew: bool = False) -> Matched:
         return Matched(_batch(MATCHES, [], {}), _batch(DRAFTS, [], {}), {"slices/unchanged": 1})
     linked = linking.link(
         rows.items,
-        supply.item_records(rows.items),
-        supply.product_records(rows.products, rows.parents, rows.offers, _codes(rows.items)),
+        rows.item_records,
+        rows.product_records,
         standing(home.decisions.all()),
         before,
         now,
@@ -115,10 +81,6 @@ def match_all(home: Home, now: datetime, anew: bool = False) -> Matched:
         _batch(DRAFTS, list(linked.drafts.values()), due["drafts"]),
         _counted(linked.matches, linked.drafts),
     )
-
-
-def _codes(items: Sequence[Row]) -> frozenset[str]:
-    return frozenset(row["gtin"] for row in items if row["gtin"])
 
 
 def _inputs(home: Home) -> str:
@@ -177,7 +139,7 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
     target = Watermark(1, version)
     if not target.replaces(known):
         return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow([]), {})
-    rows = _Rows(home)
+    rows = Compared(home)
     products = {row["product_id"]: row for row in rows.products}
     linked = _linked(rows.of("matches"))
     quotes = [
@@ -210,7 +172,7 @@ def _linked(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return {**linked, **drafted}
 
 
-def _goods(rows: _Rows, drafts: Sequence[Row]) -> list[Good]:
+def _goods(rows: Compared, drafts: Sequence[Row]) -> list[Good]:
     listed = [
         Good(
             row["kind"],

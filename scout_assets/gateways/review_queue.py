@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from scout_assets.domain import supply
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.review import REVIEW_LASTS, Status, standing
+from scout_assets.gateways.compared import Compared
 from scout_assets.gateways.decisions import Judged
 from scout_assets.gateways.home import Home
 
@@ -72,7 +72,8 @@ def waiting(home: Home, now: datetime, decided: bool = False) -> list[Waiting]:
     With `decided` every match of an item is there, whatever its status.
     """
     stands = standing(home.decisions.all())
-    rows = home.warehouse.read("matches").to_pylist()
+    seen = Compared(home)
+    rows = [row for row in seen.of("matches") if row["source"] in seen.watched]
     if not decided:
         rows = [
             row
@@ -83,26 +84,14 @@ def waiting(home: Home, now: datetime, decided: bool = False) -> list[Waiting]:
             and row["product_id"] not in stands.rejected.get(row["item_id"], ())
         ]
     rows.sort(key=lambda row: (row["item_id"] in stands.deferred, -row["score"], row["item_id"]))
-    items, products = _compared(home) if rows else ({}, {})
+    items = {row["id"]: row for row in seen.item_records} if rows else {}
+    products = {row["id"]: row for row in seen.product_records} if rows else {}
     return [_waiting(row, items, products) for row in rows]
 
 
 def product_ids(home: Home) -> frozenset[str]:
     """Every product a verdict may name."""
     return frozenset(home.warehouse.read("products")["product_id"].to_pylist())
-
-
-def _compared(home: Home) -> tuple[dict[str, Any], dict[str, Any]]:
-    def read(relation: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = home.warehouse.read(relation).to_pylist()
-        return rows
-
-    parents = {row["parent_id"]: row for row in read("parents")}
-    offers = {row["product_id"]: row for row in read("current_offers")}
-    items = supply.item_records(read("supplier_items"))
-    codes = frozenset(row["gtin"] for row in items if row["gtin"])
-    records = supply.product_records(read("products"), parents, offers, codes)
-    return {row["id"]: row for row in items}, {row["id"]: row for row in records}
 
 
 def _waiting(

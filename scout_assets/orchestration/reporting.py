@@ -14,13 +14,21 @@ from scout_assets.domain.tables import Column, Table
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.plots import markdown
 
-__all__ = ["PREVIEW_ROWS", "column_schema", "counters", "image", "preview", "source_table", "table"]
+__all__ = [
+    "PREVIEW_ROWS",
+    "counters",
+    "image",
+    "preview",
+    "source_table",
+    "table",
+    "table_metadata",
+]
 
 PREVIEW_ROWS = 8
 CELL_LENGTH = 80
 
 
-def column_schema(of: Table) -> dg.TableSchema:
+def _column_schema(of: Table) -> dg.TableSchema:
     """The registry's columns as Dagster shows them, units in the description."""
     return dg.TableSchema(columns=[_column(column) for column in of.columns])
 
@@ -33,6 +41,18 @@ def _column(column: Column) -> dg.TableColumn:
         description=column.description + unit,
         constraints=dg.TableColumnConstraints(nullable=column.nullable),
     )
+
+
+def table_metadata(of: Table, kind: str) -> dict[str, Any]:
+    """What an asset that is one table says of it: `kind` of source, key, write mode, columns."""
+    return {
+        "kind": kind,
+        "table": of.name,
+        "key": ", ".join(of.key),
+        "write mode": of.mode.value,
+        "dagster/column_schema": _column_schema(of),
+        "dagster/table_name": of.name,
+    }
 
 
 def preview(rows: pa.Table, columns: Sequence[str]) -> dg.MarkdownMetadataValue:

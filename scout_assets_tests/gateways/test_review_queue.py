@@ -62,6 +62,11 @@ def test_an_expired_proposal_is_left_out(place):
     assert len(place.queue(decided=True)) == 5
 
 
+def test_a_retired_suppliers_proposals_wait_for_nobody(place):
+    place.home.ledger.retire("acme", place.now)
+    assert order(place) == []
+
+
 def test_a_person_sees_both_sides_and_why(place):
     one = next(one for one in place.queue() if one.item_id == "acme/Q-1")
     assert (one.item["name"], one.item["size"], one.item["price"]) == (GUJI[1], "500 g", 19.5)

@@ -34,7 +34,7 @@ from scout_assets.gateways.embedders import embed_missing
 from scout_assets.gateways.readers import reader_of, tables_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
 from scout_assets.orchestration.assets.snapshots import build_snapshots
-from scout_assets.orchestration.reporting import column_schema, counters, image
+from scout_assets.orchestration.reporting import counters, image, table_metadata
 from scout_assets.orchestration.resources import Embedding, ScoutHome
 
 __all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows"]
@@ -70,26 +70,19 @@ class Lane:
         table: Table,
         name: str,
         version: str,
-        deps: Sequence[str | dg.AssetKey],
+        deps: Sequence[str],
         *kinds: str,
     ) -> dg.AssetSpec:
         """An asset that is one table: dressed from the registry, written by the IO manager."""
         return dg.AssetSpec(
             key=self.key(name),
-            deps=[self.key(name) if isinstance(name, str) else name for name in deps],
+            deps=[self.key(name) for name in deps],
             description=f"{table.description}. One slice of table `{table.name}` per source.",
             group_name=self.name,
             kinds={"duckdb", *kinds},
             owners=["team:scout"],
             tags={"scout/layer": "catalogue", "scout/kind": self.kind.value},
-            metadata={
-                "kind": self.kind.value,
-                "table": table.name,
-                "key": ", ".join(table.key),
-                "write mode": table.mode.value,
-                "dagster/column_schema": column_schema(table),
-                "dagster/table_name": table.name,
-            },
+            metadata=table_metadata(table, self.kind.value),
             code_version=version,
             automation_condition=dg.AutomationCondition.eager(),
             partitions_def=self.partitions,

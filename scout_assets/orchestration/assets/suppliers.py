@@ -33,7 +33,7 @@ from scout_assets.gateways.readers import start_analysis
 from scout_assets.gateways.warehouse import Batch
 from scout_assets.orchestration.assets.lane import Lane, build_rows
 from scout_assets.orchestration.assets.snapshots import build_snapshots
-from scout_assets.orchestration.reporting import column_schema, counters, image, table
+from scout_assets.orchestration.reporting import counters, image, table, table_metadata
 from scout_assets.orchestration.resources import ScoutHome, Web
 
 __all__ = ["MatchConfig", "build_suppliers"]
@@ -121,14 +121,7 @@ def _spec(key: list[str], of: Table, kind: str, deps: list[dg.AssetKey]) -> dg.A
         kinds={"duckdb", "polars"},
         owners=["team:scout"],
         tags={"scout/layer": "matching", "scout/kind": kind},
-        metadata={
-            "kind": kind,
-            "table": of.name,
-            "key": ", ".join(of.key),
-            "write mode": of.mode.value,
-            "dagster/column_schema": column_schema(of),
-            "dagster/table_name": of.name,
-        },
+        metadata=table_metadata(of, kind),
         code_version=linking.VERSION,
         automation_condition=WHEN_INPUTS_CHANGE,
     ).with_io_manager_key("warehouse")
@@ -192,15 +185,13 @@ def _matches() -> dg.AssetsDefinition:
     ) -> Iterator[dg.MaterializeResult[Batch]]:
         opened = home.open()
         made = match_all(opened, web.now(), config.anew)
-        happened = counters(made.counters)
-        pictures = _shown(opened, made.matches)
-        for name, batch, shown in (
-            ("matches", made.matches, pictures),
-            ("drafts", made.drafts, {}),
-        ):
+        for name, batch in (("matches", made.matches), ("drafts", made.drafts)):
             if keys[name] in context.selected_asset_keys:
+                shown = _shown(opened, batch) if name == "matches" else {}
                 yield dg.MaterializeResult(
-                    asset_key=keys[name], value=batch, metadata={**happened, **shown}
+                    asset_key=keys[name],
+                    value=batch,
+                    metadata={**counters(made.counters), **shown},
                 )
 
     return matches
