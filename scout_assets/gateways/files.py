@@ -10,15 +10,19 @@ capture without a date in its name counts as of its last change on disk.
 """
 
 import codecs
+import os
 import re
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
-from scout_assets.domain.failures import BadConfig, NotFound, Transient
+from scout_assets.domain.failures import BadConfig, NotFound, Refused, Transient
 from scout_assets.domain.sources import Source, read_sources
+from scout_assets.gateways.watched import below
 
 __all__ = ["CaptureFile", "captures", "declared_sources", "is_url", "lists"]
 
@@ -34,11 +38,37 @@ class CaptureFile:
     pages: tuple[Path, ...]
 
     def read(self) -> tuple[bytes, ...]:
-        """The bytes of each page. Raises Transient when one cannot be read."""
-        try:
-            return tuple(page.read_bytes().removeprefix(codecs.BOM_UTF8) for page in self.pages)
-        except OSError as error:
-            raise Transient(f"cannot read {error.filename}: {error.strerror}") from error
+        """The bytes of each page.
+
+        Raises Transient when one cannot be read, or changes while it is; Refused for what is no
+        plain file.
+        """
+        return tuple(_whole(page).removeprefix(codecs.BOM_UTF8) for page in self.pages)
+
+
+def _whole(path: Path) -> bytes:
+    """The bytes of a file that nobody changes or replaces meanwhile."""
+    try:
+        with open(path, "rb", opener=_plain) as file:
+            before = os.fstat(file.fileno())
+            body = file.read()
+            after = os.fstat(file.fileno())
+        there = path.stat()
+    except OSError as error:
+        raise Transient(f"cannot read {path}: {error.strerror}") from error
+    same = os.path.samestat(before, there) and before.st_mtime_ns == after.st_mtime_ns
+    if not same or len(body) != after.st_size:
+        raise Transient(f"{path} changed while it was read; it is read again next time")
+    return body
+
+
+def _plain(path: str, flags: int) -> int:
+    """Open nothing but a plain file; a link at the end of a resolved path was put there since."""
+    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not block
+    if stat.S_ISREG(os.fstat(handle).st_mode):
+        return handle
+    os.close(handle)
+    raise Refused(f"{path} is refused: it is no plain file")
 
 
 def declared_sources(path: Path) -> tuple[Source, ...]:
@@ -72,9 +102,12 @@ LISTS = frozenset((".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".
 """Suffixes of the files that are read."""
 
 
-def lists(location: str) -> tuple[CaptureFile, ...]:
-    """The price lists at a path, oldest first. Raises NotFound when there is none."""
-    path = Path(location).expanduser().resolve()
+def lists(location: str, roots: Sequence[Path] = ()) -> tuple[CaptureFile, ...]:
+    """The price lists at a path, oldest first. With `roots` no file may lie, or lead, elsewhere.
+
+    Raises NotFound when there is none, Refused for one outside the roots.
+    """
+    path = below(roots, location) if roots else Path(location).expanduser().resolve()
     if path.is_file():
         return (_capture(path, LISTS),)
     if not path.exists():
@@ -82,6 +115,8 @@ def lists(location: str) -> tuple[CaptureFile, ...]:
     files = [entry for entry in sorted(path.iterdir()) if _is_page(entry, LISTS)]
     if not files:
         raise NotFound(f"the folder {path} holds no price list ({', '.join(sorted(LISTS))})")
+    for entry in files if roots else ():
+        below(roots, entry)
     found = sorted((_capture(entry, LISTS) for entry in files), key=lambda c: c.captured_at)
     return tuple(found) if all(capture.dated for capture in found) else (found[-1],)
 
@@ -113,7 +148,8 @@ def _capture(path: Path, suffixes: frozenset[str]) -> CaptureFile:
         raise NotFound(f"the folder {path} holds no page (*.json)")
     dated = _date_of(path)
     changed = max(page.stat().st_mtime for page in pages)
-    return CaptureFile(dated or datetime.fromtimestamp(changed, UTC), dated is not None, pages)
+    real = tuple(page.resolve() for page in pages)
+    return CaptureFile(dated or datetime.fromtimestamp(changed, UTC), dated is not None, real)
 
 
 def _is_page(path: Path, suffixes: frozenset[str]) -> bool:

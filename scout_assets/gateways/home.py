@@ -28,12 +28,11 @@ from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.decisions import Decisions
-from scout_assets.gateways.files import is_url
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
-from scout_assets.gateways.watched import ROOTS_VARIABLE, below, watch_roots
+from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
 
 __all__ = ["Home"]
 
@@ -97,7 +96,7 @@ class Home:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(self.ledger, self.artifacts)
+        return Snapshots(self.ledger, self.artifacts, lambda: self.watch_roots)
 
     @property
     def watch_roots(self) -> tuple[Path, ...]:
@@ -105,12 +104,7 @@ class Home:
         return watch_roots({ROOTS_VARIABLE: self.watched})
 
     def resolved(self, source: Source) -> Source:
-        """The source with what holds for all where it says nothing itself.
-
-        Raises Refused for a local list that does not lie below SCOUT_WATCH_ROOTS.
-        """
-        if source.kind is Kind.SUPPLIER and self.watch_roots and not is_url(source.location):
-            below(self.watch_roots, source.location)
+        """The source with what holds for all where it says nothing itself."""
         if source.kind is not Kind.SUPPLIER or source.use_ml_processing is not None:
             return source
         flag = {"use_ml_processing": self.courier_settings.use_ml_processing}

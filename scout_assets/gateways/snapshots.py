@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
 from scout_assets.domain.failures import BrokenContract, Transient
@@ -24,6 +25,10 @@ from scout_assets.gateways.price_lists import fetch_list, list_page
 from scout_assets.gateways.storefronts import KnownPage, RawPage, crawl
 
 __all__ = ["Fetched", "Landing", "Outcome", "Snapshots", "fetch"]
+
+
+Roots = Callable[[], Sequence[Path]]
+"""The folders that local price lists may lie in; none means anywhere."""
 
 
 class Outcome(StrEnum):
@@ -58,6 +63,7 @@ async def fetch(
     last: Snapshot | None = None,
     known: Mapping[str, KnownPage] | None = None,
     counters: Counter[str] | None = None,
+    roots: Roots = tuple,
 ) -> tuple[Fetched, ...]:
     """The captures of a source that `last` does not cover, oldest first; stores nothing.
 
@@ -68,7 +74,7 @@ async def fetch(
     if is_url(source.location):
         get = fetch_list if is_list else crawl
         return (Fetched(now, await get(source, http, policy, known or {}, tally)),)
-    found = lists(source.location) if is_list else captures(source.location)
+    found = lists(source.location, roots()) if is_list else captures(source.location)
     fresh = tuple(item for item in found if _is_fresh(item, last))
     tally["captures/known"] += len(found) - len(fresh)
     read = _list_from_file if is_list else _from_file
@@ -100,9 +106,10 @@ def _list_from_file(source: Source, item: CaptureFile) -> Fetched:
 class Snapshots:
     """Fetched captures in artifacts and ledger."""
 
-    def __init__(self, ledger: Ledger, artifacts: Artifacts) -> None:
+    def __init__(self, ledger: Ledger, artifacts: Artifacts, roots: Roots = tuple) -> None:
         self._ledger = ledger
         self._artifacts = artifacts
+        self._roots = roots
 
     async def refresh(
         self,
@@ -115,7 +122,7 @@ class Snapshots:
         counters: Counter[str] = Counter()
         last = self._ledger.latest_snapshots([source.key]).get(source.key)
         fetched = await fetch(
-            source, http, policy, clock(), last, self._known_pages(last), counters
+            source, http, policy, clock(), last, self._known_pages(last), counters, self._roots
         )
         outcome = Outcome.UNCHANGED
         for capture in fetched:

@@ -27,10 +27,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scout_assets.domain.failures import BadConfig, NotFound, Refused, Transient
+from scout_assets.domain.failures import BadConfig, Refused, Transient
 from scout_assets.domain.jobs import FILE_TYPES
 
-__all__ = ["ROOTS_VARIABLE", "Look", "below", "look_at", "read_whole", "watch_roots"]
+__all__ = ["ROOTS_VARIABLE", "Look", "below", "look_at", "watch_roots"]
 
 ROOTS_VARIABLE = "SCOUT_WATCH_ROOTS"
 _TEMPORARY = (".part", ".partial", ".tmp", ".temp", ".crdownload", ".filepart", ".download", "~")
@@ -177,37 +177,3 @@ def _fingerprint(
         return real, None
     text = f"{real}\0{found.st_size}\0{found.st_mtime_ns}"
     return real, hashlib.blake2b(os.fsencode(text), digest_size=8).hexdigest()
-
-
-def read_whole(roots: Sequence[Path], path: str | Path, max_bytes: int) -> bytes:
-    """The bytes of a file below the roots that does not change meanwhile.
-
-    Raises Refused (outside, no plain file, larger than `max_bytes`), NotFound, Transient when
-    it cannot be read now or changes while it is read.
-    """
-    real = below(roots, path)
-    try:
-        with open(real, "rb", opener=_plain) as file:
-            before = os.fstat(file.fileno())
-            body = file.read(max_bytes + 1)
-            after = os.fstat(file.fileno())
-        there = below(roots, path).stat()
-    except FileNotFoundError as error:
-        raise NotFound(f"{real} is not there; check the source's location") from error
-    except OSError as error:
-        raise Transient(f"cannot read {real}: {error.strerror}") from error
-    if len(body) > max_bytes:
-        raise Refused(f"{real} is larger than {max_bytes:,} bytes; split it, or raise the limit")
-    same = os.path.samestat(before, there) and before.st_mtime_ns == after.st_mtime_ns
-    if not same or len(body) != after.st_size:
-        raise Transient(f"{real} changed while it was read; the next look takes it up")
-    return body
-
-
-def _plain(path: str, flags: int) -> int:
-    """Open nothing but a plain file; a link at the end of a resolved path was put there since."""
-    handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)  # a pipe must not block
-    if stat.S_ISREG(os.fstat(handle).st_mode):
-        return handle
-    os.close(handle)
-    raise Refused(f"{path} is refused: it is no plain file")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from scout_assets.domain.failures import BadConfig, NotFound
-from scout_assets.gateways.files import captures, declared_sources
+from scout_assets.domain.failures import BadConfig, NotFound, Refused, Transient
+from scout_assets.gateways.files import captures, declared_sources, lists
 
 SOURCES = """
 sources:
@@ -88,3 +88,77 @@ def test_a_date_that_does_not_exist_is_named(tmp_path: Path):
     (tmp_path / "2026-13-01.json").write_text("1")
     with pytest.raises(BadConfig, match="2026-13-01 is not a date"):
         captures(str(tmp_path))
+
+
+def test_a_pipe_or_folder_named_like_a_list_is_none(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(NotFound, match="holds no price list"):
+        lists(str(tmp_path))
+
+
+def test_a_pipe_that_took_the_place_of_a_list_is_refused_and_blocks_nobody(tmp_path: Path):
+    path = tmp_path / "acme.csv"
+    path.write_bytes(b"a;1")
+    (capture,) = lists(str(path))
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(Refused, match="no plain file"):
+        capture.read()
+
+
+@pytest.mark.parametrize("change", ["replaced", "grown", "cut"])
+def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_time(
+    tmp_path: Path, monkeypatch, change
+):
+    path = tmp_path / "acme.csv"
+    path.write_bytes(b"a;1\n")
+    (capture,) = lists(str(path))
+    real, asked = os.fstat, 0
+
+    def meanwhile(handle: int) -> os.stat_result:
+        nonlocal asked
+        asked += 1
+        if asked == 3:  # opened, looked at, read
+            if change == "replaced":
+                (tmp_path / "new").write_bytes(b"b;2\n")
+                (tmp_path / "new").replace(path)
+            else:
+                path.write_bytes(b"a;1\nb;2\n" if change == "grown" else b"")
+        return real(handle)
+
+    monkeypatch.setattr(os, "fstat", meanwhile)
+    with pytest.raises(Transient, match=r"acme\.csv changed while it was read"):
+        capture.read()
+    assert capture.read()[0] == path.read_bytes()
+
+
+def test_with_roots_no_list_lies_or_leads_elsewhere(tmp_path: Path):
+    allowed, elsewhere = tmp_path / "lists", tmp_path / "lists_evil"
+    for folder in (allowed, elsewhere):
+        folder.mkdir()
+        (folder / "a.csv").write_text("x")
+    roots = (allowed.resolve(),)
+    assert lists(str(allowed / "a.csv"), roots)
+    assert lists(str(allowed), roots)
+    (allowed / "link.csv").symlink_to(elsewhere / "a.csv")
+    for place in (
+        elsewhere / "a.csv",
+        allowed / "link.csv",
+        allowed,
+        f"{allowed}/../lists_evil/a.csv",
+    ):
+        with pytest.raises(Refused, match=r"refused|not below"):
+            lists(str(place), roots)
+    assert lists(str(allowed / "link.csv")), "without roots a list may lie anywhere"
+
+
+def test_a_link_put_in_place_of_a_list_is_not_followed(tmp_path: Path):
+    path, other = tmp_path / "acme.csv", tmp_path / "secret.csv"
+    path.write_bytes(b"a;1")
+    other.write_bytes(b"s;1")
+    (capture,) = lists(str(path))
+    path.unlink()
+    path.symlink_to(other)
+    with pytest.raises(Transient, match="cannot read"):
+        capture.read()

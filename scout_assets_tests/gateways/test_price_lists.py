@@ -1,6 +1,7 @@
 """Price lists: got from files, folders and the web, and held to holding items."""
 
 import asyncio
+import dataclasses
 import os
 from collections import Counter
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scout_assets.domain.catalogue import Kind
-from scout_assets.domain.failures import BadConfig, BrokenContract, NotFound
+from scout_assets.domain.failures import BadConfig, BrokenContract, NotFound, Refused
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.price_lists import LIST_PAGE, fetch_list, list_name, list_page, read_list
@@ -158,6 +159,15 @@ def test_a_folder_without_lists_is_not_an_empty_list(place):
     place.declare("acme", "price-list", "acme")
     with pytest.raises(NotFound, match="holds no price list"):
         place.fetch("acme")
+
+
+def test_a_list_outside_the_watched_roots_is_refused(place):
+    place.supplier("acme", csv_list())
+    (place.root / "lists").mkdir()
+    place.home = dataclasses.replace(place.home, watched=str(place.root / "lists"))
+    with pytest.raises(Refused, match="not below an allowed folder"):
+        place.fetch("acme")
+    assert place.fetch("berg") == "landed", "stores are not bound to these folders"
 
 
 def test_a_list_that_lost_its_items_fails_and_the_last_good_ones_stay(place):

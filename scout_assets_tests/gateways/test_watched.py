@@ -1,15 +1,14 @@
 """Watched folders: which paths are allowed, and when a file is whole."""
 
 import os
-from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from scout_assets.domain.failures import BadConfig, NotFound, Refused, Transient
-from scout_assets.gateways.watched import Look, below, look_at, read_whole, watch_roots
+from scout_assets.domain.failures import BadConfig, Refused, Transient
+from scout_assets.gateways.watched import Look, below, look_at, watch_roots
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_link_in_a_circle_is_refused(root):
     (root / "a.csv").symlink_to(root / "b.csv")
     (root / "b.csv").symlink_to(root / "a.csv")
     with pytest.raises(Refused):
-        read_whole([root], root / "a.csv", 99)
+        below([root], root / "a.csv")
 
 
 @pytest.mark.parametrize(
@@ -260,47 +259,3 @@ def test_the_cursor_is_small_and_forgets_what_is_gone(root):
     for path in look.fresh:
         path.unlink()
     assert look_at([root], look.cursor).cursor == '{"seen": [], "told": []}'
-
-
-# Reading
-
-
-def test_a_whole_file_is_read(root):
-    (root / "nord.csv").write_bytes(b"a;1\n")
-    assert read_whole([root], root / "nord.csv", 4) == b"a;1\n"
-
-
-def test_what_cannot_be_read_is_told(root, tmp_path):
-    (root / "nord.csv").write_bytes(b"a;1\n")
-    (root / "folder.csv").mkdir()
-    os.mkfifo(root / "pipe.csv")
-    (root / "out.csv").symlink_to(tmp_path / "x.csv")
-    told = {
-        "nord.csv": (Refused, "larger than 3 bytes"),
-        "folder.csv": (Refused, "no plain file"),
-        "pipe.csv": (Refused, "no plain file"),
-        "out.csv": (Refused, "not below"),
-        "none.csv": (NotFound, "is not there"),
-    }
-    for name, (failure, said) in told.items():
-        with pytest.raises(failure, match=said):
-            read_whole([root], root / name, 3)
-
-
-def test_a_file_that_changes_while_it_is_read_is_left_for_the_next_look(root, monkeypatch):
-    path = root / "nord.csv"
-    path.write_bytes(b"a;1\n")
-    real = os.fstat
-    seen: Counter[str] = Counter()
-
-    def replaced_meanwhile(handle: int) -> os.stat_result:
-        found = real(handle)
-        seen["asked"] += 1
-        if seen["asked"] == 2:  # after the file was opened
-            (root / "new").write_bytes(b"b;2\n")
-            (root / "new").replace(path)
-        return found
-
-    monkeypatch.setattr(os, "fstat", replaced_meanwhile)
-    with pytest.raises(Transient, match="changed while it was read"):
-        read_whole([root], path, 99)
