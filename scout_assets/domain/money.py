@@ -38,6 +38,11 @@ class Rates:
         found = direct or self._crossed(base, quote, on)
         return None if found is None else (amount * found[0], found[1])
 
+    def until(self, on: date) -> "Rates":
+        """The rates that can count on a day: those dated later are left out."""
+        kept = {pair: [r for r in rates if r[0] <= on] for pair, rates in self.pairs.items()}
+        return Rates({pair: rates for pair, rates in sorted(kept.items()) if rates})
+
     def _crossed(self, base: str, quote: str, on: date) -> tuple[Decimal, date] | None:
         for third in sorted({currency for pair in self.pairs for currency in pair}):
             first, second = self._rate(base, third, on), self._rate(third, quote, on)

@@ -47,7 +47,7 @@ __all__ = [
     "settings",
 ]
 
-VERSION = "1"
+VERSION = "2"
 """Bump when the same list gives other rows: items are then read anew from the snapshots."""
 
 

@@ -91,7 +91,7 @@ def _inputs(home: Home) -> str:
         for table, kind in INPUTS
         for source, mark in sorted(home.warehouse.watermarks(table, kind).items())
     ]
-    return hashlib.sha256(repr((active, marks)).encode()).hexdigest()[:16]
+    return _digest((active, marks))
 
 
 def _any_expired(before: Sequence[Row], now: datetime) -> bool:
@@ -134,7 +134,9 @@ def _counted(matches: Sequence[Row], drafts: Mapping[str, Row]) -> dict[str, int
 
 def best_price_batch(home: Home, now: datetime) -> Batch:
     """The lowest comparable price of each product and draft; no slice when nothing changed."""
-    version = f"1({_inputs(home)};{_matched(home)};{_rates(home)})"
+    today = now.date()
+    rates = home.rates.until(today)
+    version = f"1({_inputs(home)};{_matched(home)};{_digest(rates)})"
     known = home.warehouse.watermarks(BEST_PRICES, CATALOGUE).get(CATALOGUE)
     target = Watermark(1, version)
     if not target.replaces(known):
@@ -147,7 +149,7 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
         *supply.quotes_of_items({row["item_id"]: row for row in rows.items}, linked),
     ]
     goods = _goods(rows, rows.of("drafts"))
-    found = best_prices.best_prices(goods, quotes, home.rates, now.date())
+    found = best_prices.best_prices(goods, quotes, rates, today)
     for row in found:
         row["kind"], row["source"] = CATALOGUE, CATALOGUE
     return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow(found), {CATALOGUE: target})
@@ -155,13 +157,11 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
 
 def _matched(home: Home) -> str:
     marks = home.warehouse.watermarks(MATCHES, Kind.SUPPLIER)
-    text = repr(sorted((source, m.version, m.generation) for source, m in marks.items()))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return _digest(sorted((source, m.version, m.generation) for source, m in marks.items()))
 
 
-def _rates(home: Home) -> str:
-    file = home.rates_file
-    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.exists() else ""
+def _digest(value: object) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
 def _linked(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:

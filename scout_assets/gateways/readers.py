@@ -22,7 +22,7 @@ from scout_assets.gateways.files import LISTS
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.price_lists import list_name, read_list
 
-__all__ = ["LIST_TABLES", "list_reader", "reader_of", "start_analysis", "tables_of"]
+__all__ = ["LIST_TABLES", "analysis", "list_reader", "reader_of", "start_analysis", "tables_of"]
 
 LIST_TABLES: Sequence[Table] = (SUPPLIER_ITEMS, LIST_SHEETS, QUARANTINE)
 
@@ -44,7 +44,8 @@ def list_reader(home: Home) -> Reader:
     """
 
     def ready(source: Source) -> bool:
-        return not _by_service(home, source) or _analysed(home, source)
+        job = analysis(home, source)
+        return not _by_service(home, source) or (job is not None and job.phase is Phase.COMPLETE)
 
     def read(source: Source, raw: RawSnapshot) -> Capture:
         ((_, body),) = raw.pages
@@ -71,12 +72,14 @@ def _job(home: Home, source: Source, body: bytes) -> Job:
     return home.courier.job(job_id(source.key, hashlib.sha256(body).hexdigest()))
 
 
-def _analysed(home: Home, source: Source) -> bool:
-    """Whether the service is through with the source's last list."""
-    (page,) = home.ledger.latest_snapshots([source.key])[source.key].pages
+def analysis(home: Home, source: Source) -> Job | None:
+    """The service's job for the source's last list; None when it is read here or has no job."""
+    latest = home.ledger.latest_snapshots([source.key]).get(source.key)
+    if latest is None or not _by_service(home, source):
+        return None
+    (page,) = latest.pages
     jobs = {job.job_id: job for job in home.courier.jobs(source.key)}
-    job = jobs.get(job_id(source.key, page.sha256))
-    return job is not None and job.phase is Phase.COMPLETE
+    return jobs.get(job_id(source.key, page.sha256))
 
 
 async def start_analysis(home: Home, source: Source, counters: Counter[str]) -> Job | None:

@@ -20,6 +20,7 @@ from scout_assets.domain.jobs import OPEN_PHASES, Phase
 from scout_assets.domain.sources import Source, State
 from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
+from scout_assets.gateways.readers import analysis
 from scout_assets.gateways.watched import look_at
 from scout_assets.orchestration.assets.sources import MASTER_LIST, register_partitions
 from scout_assets.orchestration.reporting import table
@@ -150,9 +151,8 @@ def analysis_jobs(
     happened: Counter[str] = Counter()
     if opened.courier.jobs(phases=tuple(OPEN_PHASES)):
         asyncio.run(opened.courier.poll(happened))
-    active = {source.key for source in _suppliers(opened, context.instance)}
-    jobs = opened.courier.jobs(phases=(Phase.COMPLETE,))
-    complete = [job for job in jobs if job.source in active]
+    jobs = (analysis(opened, source) for source in _suppliers(opened, context.instance))
+    complete = [job for job in jobs if job is not None and job.phase is Phase.COMPLETE]
     for job in complete:
         # The same job asks once: a run key is remembered.
         yield dg.RunRequest(

@@ -47,6 +47,12 @@ def test_a_later_rate_is_never_used_and_an_unknown_pair_is_no_price():
     assert rates().convert(Decimal(1), "EUR", "JPY", date(2026, 7, 1)) is None
 
 
+def test_until_a_day_only_rates_dated_by_then_are_there():
+    assert rates().until(date(2025, 12, 31)) == read_rates(LIST.splitlines()[:1], "rates.csv")
+    assert rates().until(date(2026, 3, 1)) == rates(LIST[: LIST.index("2026-06-01")])
+    assert rates().until(date(2026, 6, 1)) == rates()
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -233,3 +233,9 @@ def test_other_currencies_count_once_there_is_a_rate(place):
     assert place.price()
     assert best(place, "berg/11") == (Decimal("9.0000"), "nord")
     assert not place.price()
+    later = "date,base,quote,rate\n2026-11-01,EUR,NOK,10\n2026-12-01,EUR,NOK,20\n"
+    (place.root / "rates.csv").write_text(later)
+    assert not place.price(), "a rate counts from its day on"
+    place.pass_time(days=10)
+    assert place.price()
+    assert best(place, "berg/11") == (Decimal("4.5000"), "nord")

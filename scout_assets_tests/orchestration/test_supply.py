@@ -21,7 +21,7 @@ from scout_assets.orchestration.supply import master_sync, sync_hours
 from scout_assets_tests.analysis_service import running
 from scout_assets_tests.loopback import Loopback, Reply
 from scout_assets_tests.orchestration.lanes import TestWeb, World
-from scout_assets_tests.orchestration.test_lane import materialized
+from scout_assets_tests.orchestration.test_lane import checks, materialized
 from scout_assets_tests.orchestration.test_suppliers import listed, rows, statuses
 from scout_assets_tests.supplies import ACME, csv_list, xlsx_list
 
@@ -208,6 +208,20 @@ def test_a_list_goes_to_the_service_and_comes_back_as_items_and_matches(office: 
     assert rows(office.world, "supplier_items") == before
     assert "complete" in office.shown(again, "nord")
     assert office.jobs()["nord"].attempts == 1
+
+
+def test_a_service_that_is_down_or_failed_is_seen_in_the_checks(office: Office):
+    office.serve()
+    office.give("nord", NORD)
+    office.declare("nord", use_ml_processing=True)
+    well = checks(office.lane("nord"))
+    assert (well["analyses: service"].passed, well["analyses: analysed"].passed) == (True, True)
+    office.kill()
+    down = checks(office.lane("nord"))["analyses: service"]
+    assert (down.passed, down.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "correct ML_ANALYZE_URL" in str(down.metadata["findings"].value)
+    office.declare("nord", use_ml_processing=False)
+    assert checks(office.lane("nord"))["analyses: service"].passed, "nobody needs it"
 
 
 def test_the_last_good_items_stay_until_the_new_list_is_analysed(office: Office):

@@ -74,7 +74,10 @@ class PriceColumn:
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of one table: single fields, prices in order of rank, labels of all."""
+    """The columns of one table: single fields, prices in order of rank, labels of all.
+
+    declared: fields of the configuration whose column this table has.
+    """
 
     fields: Mapping[str, int]
     scores: Mapping[str, float]
@@ -85,6 +88,7 @@ class Columns:
     implied_pack: int | None = None
     unit_column: int | None = None
     reasons: tuple[str, ...] = ()
+    declared: frozenset[str] = frozenset()
 
     def usual_number(self, column: int) -> float | None:
         """The median of the numbers in a column; None without any."""
@@ -116,7 +120,8 @@ def find_columns(
     an unknown field.
     """
     choice = _profiled(sheet, header, rows)
-    given = _given(mapping, choice)
+    declared = _declared(mapping, choice)
+    given = {name: column for name, column in declared.items() if column in choice.profiles}
     prices = _prices(choice, given)
     taken = {price.column for price in prices}
     fields, scores = _singles(choice, given, taken)
@@ -131,6 +136,7 @@ def find_columns(
         implied_pack=pack,
         unit_column=_unit_column(choice, taken | set(fields.values())),
         reasons=tuple(reasons),
+        declared=frozenset(declared),
     )
 
 
@@ -175,8 +181,8 @@ def _unit_column(choice: _Choice, used: set[int]) -> int | None:
     return None
 
 
-def _given(mapping: Mapping[str, str], choice: _Choice) -> dict[str, int]:
-    """The columns that the configuration names; one that this table lacks is passed over."""
+def _declared(mapping: Mapping[str, str], choice: _Choice) -> dict[str, int]:
+    """The columns that the configuration names and this table has, filled or not."""
     found: dict[str, int] = {}
     by_label = {fold(label).strip(): column for column, label in choice.labels.items()}
     for name, wanted in mapping.items():
@@ -185,7 +191,7 @@ def _given(mapping: Mapping[str, str], choice: _Choice) -> dict[str, int]:
         column = by_label.get(fold(wanted).strip())
         if column is None and wanted.isascii() and wanted.isalpha() and len(wanted) <= 3:
             column = column_number(wanted)
-        if column is not None and column in choice.profiles:
+        if column is not None and (column in choice.profiles or column in choice.labels):
             found[name] = column
     return found
 

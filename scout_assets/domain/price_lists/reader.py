@@ -51,7 +51,7 @@ class ReadSettings:
 def read_price_list(workbook: Workbook, settings: ReadSettings | None = None) -> PriceList:
     """All items of a workbook, whatever its layout; never raises for what cells hold.
 
-    Raises BadConfig for a sheet or field that the settings name and that does not exist.
+    Raises BadConfig for a sheet, field or column that the settings name and that does not exist.
     """
     return _Reading(workbook, settings or ReadSettings()).read()
 
@@ -88,10 +88,13 @@ class _Reading:
         self._items: list[Item] = []
         self._rejects: list[Reject] = []
         self._reports: list[SheetReport] = []
+        self._missed = dict(settings.column_mapping)
+        self._labels: dict[str, None] = {}
 
     def read(self) -> PriceList:
         chosen = list(self._chosen())
         reads = {sheet.name: self._scan(sheet) for sheet in chosen}
+        self._refuse_missed()
         for name, one in reads.items():
             reads[name] = self._with_borrowed_header(one, list(reads.values()))
         context = self._context(list(reads.values()))
@@ -122,6 +125,13 @@ class _Reading:
             elif not sheet.hidden or self._settings.include_hidden_sheets:
                 yield sheet
 
+    def _refuse_missed(self) -> None:
+        """A declared column that no table has: the list has changed, or the word is wrong."""
+        if self._missed:
+            wanted = ", ".join(f"{name}: {header!r}" for name, header in self._missed.items())
+            there = ", ".join(repr(label) for label in self._labels) or "none"
+            raise BadConfig(f"column_mapping: no table has {wanted}; the headers are {there}")
+
     def _skip(self, sheet: Sheet) -> None:
         self._counters["sheets/hidden"] += not sheet.hidden
         why = "hidden" if sheet.hidden else "not the sheet to read"
@@ -132,9 +142,14 @@ class _Reading:
 
     def _scan(self, sheet: Sheet, labels: Mapping[int, str] | None = None) -> _SheetRead:
         read = _SheetRead(sheet, borrowed=labels is not None)
-        for table in _tables(sheet, labels, self._settings.column_mapping.values()):
-            columns = find_columns(sheet, table.header, table.rows, self._settings.column_mapping)
-            if _is_list(columns, table, self._settings):
+        mapping = self._settings.column_mapping
+        tables = list(_tables(sheet, labels, mapping.values()))
+        for table in tables:
+            columns = find_columns(sheet, table.header, table.rows, mapping)
+            self._labels.update(dict.fromkeys(columns.labels.values()))
+            for name in columns.declared:
+                self._missed.pop(name, None)
+            if _is_list(columns, table, bool(mapping) and len(tables) == 1):
                 lines = classify(sheet, table.header, columns, table.rows)
                 if any(line.kind is Kind.ITEM for line in lines):
                     read.tables.append((table, columns, lines))
@@ -247,11 +262,14 @@ def _tables(
     yield from (_Table(header, rows) for header, rows in merged)
 
 
-def _is_list(columns: Columns, table: _Table, settings: ReadSettings) -> bool:
-    """Whether a table is a list of goods: it has names, and prices or codes that can be trusted."""
+def _is_list(columns: Columns, table: _Table, declared: bool) -> bool:
+    """Whether a table is a list of goods: it has names, and prices or codes that can be trusted.
+
+    `declared`: its columns are, so that it needs no header to be believed.
+    """
     if "name" not in columns.fields:
         return False
-    if table.header is not None or settings.column_mapping:
+    if table.header is not None or declared:
         keys = (columns.scores.get(name, 0.0) >= 1.0 for name in ("sku", "gtin"))
         return bool(columns.prices) or any(keys)
     sure = any(

@@ -7,6 +7,7 @@ Over a range a check runs once: one result per check and run, with a table of wh
 where. Only schema and referential integrity block what follows.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,8 +24,9 @@ from dagster._core.storage.tags import (
 from scout_assets.domain import quality
 from scout_assets.domain.cadence import stale_since
 from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.jobs import Phase
 from scout_assets.domain.quality import Finding
-from scout_assets.domain.sources import State
+from scout_assets.domain.sources import Source, State
 from scout_assets.domain.tables import (
     LIST_SHEETS,
     MATCHES,
@@ -37,6 +39,7 @@ from scout_assets.domain.tables import (
 )
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import KnownSource
+from scout_assets.gateways.readers import analysis
 from scout_assets.orchestration.reporting import table as as_table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -102,6 +105,28 @@ class _Evidence:
             for item in self.known
             if item.fetch.last_success_at is None
             or item.fetch.last_success_at < stale_since(self.now, item.source.full_cadence)
+        ]
+
+    @cached_property
+    def by_service(self) -> list[Source]:
+        """Suppliers whose lists the ML service reads."""
+        all_known = (self.home.resolved(item.source) for item in self.known)
+        return [source for source in all_known if source.use_ml_processing]
+
+    def silent_service(self) -> list[Finding]:
+        """All suppliers that wait for a service which does not answer now."""
+        if not self.by_service:
+            return []
+        health = asyncio.run(self.home.courier.health())
+        told = {"said": health.detail, "mend": "start it, or correct ML_ANALYZE_URL"}
+        return [] if health.healthy else [{"source": s.key, **told} for s in self.by_service]
+
+    def failed_analyses(self) -> list[Finding]:
+        jobs = (analysis(self.home, source) for source in self.by_service)
+        return [
+            {"source": job.source, "job": job.job_id, "error": job.error}
+            for job in jobs
+            if job is not None and job.phase is Phase.FAILED
         ]
 
 
@@ -207,6 +232,20 @@ SUPPLIER_RULES: tuple[_Rule, ...] = (
         lambda seen: seen.rows("quarantine"),
     ),
 )
+ANALYSIS_RULES: tuple[_Rule, ...] = (
+    _Rule(
+        "analyses",
+        "service",
+        "The ML service answers, where it reads a supplier's lists",
+        _Evidence.silent_service,
+    ),
+    _Rule(
+        "analyses",
+        "analysed",
+        "No supplier's last list failed in the ML service; job `retry_analysis` tries again",
+        _Evidence.failed_analyses,
+    ),
+)
 MATCH_RULES: tuple[_Rule, ...] = (
     *(_schema_rule(table) for table in (MATCHES,)),
     _Rule(
@@ -238,6 +277,7 @@ def build_checks(kind: Kind, lane: str) -> list[dg.AssetChecksDefinition]:
 def build_supplier_checks(lane: str) -> list[dg.AssetChecksDefinition]:
     """All checks of the suppliers' lane."""
     return [
+        _checks(Kind.SUPPLIER, lane, f"{lane}_analyses_checks", ANALYSIS_RULES),
         _checks(Kind.SUPPLIER, lane, f"{lane}_items_checks", SUPPLIER_RULES),
         _checks(Kind.SUPPLIER, lane, f"{lane}_matches_checks", MATCH_RULES),
         _checks(Kind.SUPPLIER, lane, f"{lane}_price_lists_checks", (_fresh("price_lists"),)),

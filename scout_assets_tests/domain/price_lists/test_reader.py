@@ -400,6 +400,32 @@ A-2  | Z-92 | internal text | Black tea 100g | $5.00 | $8.00
     assert (item.sku, item.name, item.price) == ("Z-91", "Green tea 100g", 9)
 
 
+def test_a_declared_column_without_values_is_no_fault():
+    rows = """
+Code | Text           | EAN | Price
+A-1  | Green tea 100g |     | $9.00
+A-2  | Black tea 100g |     | $8.00
+"""
+    found = read(rows, ReadSettings(column_mapping={"gtin": "EAN"}))
+    assert [item.gtin for item in found.items] == [None, None]
+
+
+def test_a_declared_column_that_no_table_has_is_told_with_those_there_are():
+    with pytest.raises(BadConfig, match=r"no table has sku: 'Ref', price: 'ZZ'; .*'Case Price'"):
+        read(WINES, ReadSettings(column_mapping={"sku": "Ref", "price": "ZZ"}))
+
+
+def test_a_title_above_the_header_is_no_item_where_columns_are_declared_by_letter():
+    rows = """
+Tea of the season | 2026
+Code | Text           | Price
+A-1  | Green tea 100g | 9.00
+A-2  | Black tea 100g | 8.00
+"""
+    found = read(rows, ReadSettings(column_mapping={"sku": "A", "name": "B", "price": "C"}))
+    assert [item.name for item in found.items] == ["Green tea 100g", "Black tea 100g"]
+
+
 def test_settings_that_name_what_is_not_there_are_refused():
     with pytest.raises(BadConfig, match="no field 'cost'"):
         read(WINES, ReadSettings(column_mapping={"cost": "A"}))
