@@ -73,5 +73,5 @@ def test_domain_reads_no_clock_environment_or_file():
     told = re.compile(
         r"datetime\.now|time\.time|os\.environ|getenv|\bopen\(|import (socket|requests)"
     )
-    for path in (PROJECT / "scout_assets" / "domain").glob("*.py"):
+    for path in (PROJECT / "scout_assets" / "domain").rglob("*.py"):
         assert not told.findall(path.read_text()), path

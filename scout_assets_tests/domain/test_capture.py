@@ -25,11 +25,14 @@ def captured(*products: object, meta: object = None) -> Capture:
 
 
 def assert_fits_the_tables(capture: Capture) -> None:
-    """Every row must fit its table."""
-    for table, rows in ((PARENTS, capture.parents), (PRODUCTS, capture.products)):
-        table.arrow(fold_rows([], [(NOW, rows)], table.key[0]))
-    OFFERS.arrow(fold_offers([], [capture]))
-    QUARANTINE.arrow(capture.quarantine)
+    """Every row must come back from its table as it went in."""
+    for table, rows in (
+        (PARENTS, fold_rows([], [(NOW, capture.parents)], PARENTS.key[0])),
+        (PRODUCTS, fold_rows([], [(NOW, capture.products)], PRODUCTS.key[0])),
+        (OFFERS, fold_offers([], [capture])),
+        (QUARANTINE, capture.quarantine),
+    ):
+        assert table.arrow(rows).to_pylist() == rows
 
 
 @pytest.mark.parametrize(
@@ -77,12 +80,13 @@ def test_whatever_a_store_writes_fits_the_tables(title, option, price, body):
     variant = shopify_variant(11, title=option, option1=option, price=price, grams=price)
     seen = captured(shopify_product(1, [variant], title=title, body_html=body))
     assert_fits_the_tables(seen)
+    assert len(seen.offers) + len(seen.quarantine) == 1
 
 
 @given(st.integers(0, 10**30), st.sampled_from(["g", "kg", "x 250 g", "masl", "sachets", "lb"]))
 def test_huge_numbers_never_break_a_table(number, unit):
     variant = shopify_variant(11, title=f"{number} {unit}", option1=f"{number} {unit}")
     text = f"<p>Altitude: {number} masl</p><p>Crop: {number}</p>"
-    assert_fits_the_tables(
-        captured(shopify_product(1, [variant], title=f"{number} {unit}", body_html=text))
-    )
+    seen = captured(shopify_product(1, [variant], title=f"{number} {unit}", body_html=text))
+    assert_fits_the_tables(seen)
+    assert len(seen.offers) + len(seen.quarantine) == 1

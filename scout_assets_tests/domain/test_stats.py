@@ -346,6 +346,7 @@ def test_the_index_is_that_of_a_full_comparison(captures):
         # A capture that changed nothing has no rows.
         assert found == pytest.approx({week: expected[week] for week in found})
         assert set(found) <= set(expected)
+        assert bool(found) == bool(expected)
 
 
 @law
@@ -370,6 +371,7 @@ def test_without_a_price_change_the_index_is_100(shelf, listings):
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys("abc", st.decimals("1", "99", places=2)))))
 def test_over_a_constant_range_the_chain_equals_the_direct_comparison(captures):
     found = index(measure(of_prices(*captures)))
+    assert bool(found) == bool(captures)
     for week, value in found.items():
         relatives = [float(captures[week][key] / captures[0][key]) for key in "abc"]
         assert value == pytest.approx(100 * statistics.geometric_mean(relatives))

@@ -4,6 +4,7 @@ import asyncio
 import json
 import multiprocessing
 import os
+import re
 import socket
 import threading
 from collections import Counter
@@ -229,8 +230,7 @@ def test_an_answer_that_ends_a_job_is_told(office, service, answer, reason):
     (job,) = office.poll()
     assert job.phase is Phase.FAILED
     assert job.result_sha256 is None
-    with pytest.raises(AssertionError, match=reason):
-        raise AssertionError(job.error)
+    assert re.search(reason, job.error)
     with pytest.raises(BadConfig, match="is failed: it has no rows"):
         office.courier().rows(job)
     assert office.counters["ml/failed"] == 1

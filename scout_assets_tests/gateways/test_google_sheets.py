@@ -193,7 +193,6 @@ def test_without_the_extra_the_mend_is_told(monkeypatch, tmp_path):
 @pytest.fixture
 def key_file(tmp_path: Path, google: Store) -> Path:
     """A key as Google gives it, of an account that only the loopback server knows."""
-    pytest.importorskip("gspread", reason="the extra [gspread] is not installed")
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 

@@ -13,6 +13,7 @@ from scout_assets.gateways.match_plots import (
     scores_figure,
     waterfall_figure,
 )
+from scout_assets_tests.gateways.vega_lite import complaint
 
 MATCHES = [
     {"status": "auto_matched", "score": 98.2},
@@ -89,9 +90,8 @@ def test_pictures_are_png_of_modest_size(picture):
     ],
 )
 def test_charts_are_valid_vega_lite(draw, drawn):
-    altair = pytest.importorskip("altair", reason="Altair brings the Vega-Lite schema")
     draw()
-    altair.Chart.from_dict(drawn[0])
+    assert [complaint(chart) for chart in drawn] == [None]
 
 
 def test_scores_are_counted_by_status_in_steps_of_five(drawn):
