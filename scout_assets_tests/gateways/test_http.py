@@ -7,21 +7,19 @@ it makes up are led to the loopback server, so nothing here leaves the machine.
 import asyncio
 import gzip
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from email.utils import formatdate
-from pathlib import Path
 from typing import Any, TypeVar
 
 import httpcore
 import httpx
 import pytest
+import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -778,41 +776,33 @@ def test_proxies_of_the_environment_are_left_alone(
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A self-signed certificate for secure.example, made afresh."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("needs the openssl command")
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    order = [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-    order += ["-nodes", "-days", "2", "-subj", "/CN=secure.example", "-keyout", str(key)]
-    order += ["-addext", "subjectAltName=DNS:secure.example", "-out", str(cert)]
-    subprocess.run(order, check=True, capture_output=True)
-    return cert, key
+def authority() -> trustme.CA:
+    """Whoever certifies the servers of these tests."""
+    return trustme.CA()
 
 
 @pytest.fixture
-def secure(loopback: Loopback, certificate: tuple[Path, Path]) -> Store:
+def secure(loopback: Loopback, authority: trustme.CA) -> Store:
+    """A store with a certificate for secure.example."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
+    authority.issue_cert("secure.example").configure_cert(context)
     store = loopback.store(tls=context)
     store.route("/feed.json", Reply.json(FEED))
     return store
 
 
-def trusting(certificate: tuple[Path, Path], *hosts: str) -> dict[str, Any]:
+def trusting(authority: trustme.CA, *hosts: str) -> dict[str, Any]:
+    """Seams of a gateway that trusts `authority` alone and finds `hosts` on the loopback."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.configure_trust(context)
     known = {host.replace(".", "_"): ["127.0.0.1"] for host in hosts}
-    return {
-        "tls": ssl.create_default_context(cafile=str(certificate[0])),
-        "resolve": names(**known),
-    }
+    return {"tls": context, "resolve": names(**known)}
 
 
 def test_tls_is_checked_against_the_name(
-    secure: Store, certificate: tuple[Path, Path], counters: Counter[str]
+    secure: Store, authority: trustme.CA, counters: Counter[str]
 ) -> None:
-    seams = trusting(certificate, "secure.example", "other.example")
+    seams = trusting(authority, "secure.example", "other.example")
     assert fetch(secure.url("/feed.json", "secure.example"), counters, seams=seams).status == 200
     error = failure(secure.url("/feed.json", "other.example"), counters, seams=seams)
     assert type(error) is Permanent
@@ -821,10 +811,10 @@ def test_tls_is_checked_against_the_name(
 
 
 def test_a_redirect_that_drops_encryption_is_refused(
-    secure: Store, shop: Store, certificate: tuple[Path, Path], counters: Counter[str]
+    secure: Store, shop: Store, authority: trustme.CA, counters: Counter[str]
 ) -> None:
     secure.route("/a", Reply(status=301, headers={"Location": shop.url("/feed.json")}))
-    seams = trusting(certificate, "secure.example")
+    seams = trusting(authority, "secure.example")
     error = failure(secure.url("/a", "secure.example"), counters, seams=seams)
     assert isinstance(error, Refused)
     assert "without encryption" in str(error)
