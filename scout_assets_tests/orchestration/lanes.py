@@ -93,3 +93,36 @@ class World:
         return dict.fromkeys(good.get_partition_keys(), "MATERIALIZED") | dict.fromkeys(
             bad.get_partition_keys(), "FAILED"
         )
+
+
+def materialized(result: dg.ExecuteInProcessResult, name: str) -> dict[str | None, dict[str, Any]]:
+    """Partition → metadata of what the run materialised of an asset."""
+    return {
+        event.partition: {k: v.value for k, v in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+        if event.asset_key is not None and event.asset_key.path[-1] == name
+    }
+
+
+def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
+    """`asset: check` → what the run's check found."""
+    return {
+        f"{found.asset_key.path[-1]}: {found.check_name}": found
+        for found in result.get_asset_check_evaluations()
+    }
+
+
+def rows(world: World, table: str) -> list[dict[str, Any]]:
+    """The rows of a warehouse table, always in the same order."""
+    found: list[dict[str, Any]] = world.home.warehouse.read(table).to_pylist()
+    return sorted(found, key=lambda row: str(list(row.values())))
+
+
+def match_statuses(world: World) -> dict[str, str]:
+    """Supplier item → the status of its match."""
+    return {row["item_id"]: row["status"] for row in rows(world, "matches")}
+
+
+def listed(world: World) -> dict[str, bool]:
+    """Supplier item → whether its list still has it."""
+    return {row["item_id"]: row["gone_at"] is None for row in rows(world, "supplier_items")}

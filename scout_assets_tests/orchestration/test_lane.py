@@ -16,7 +16,7 @@ from scout_assets.gateways.embedders import WordLlama
 from scout_assets.gateways.vectors import SearchIndex
 from scout_assets.gateways.warehouse import Slices
 from scout_assets_tests.orchestration.commands import PROJECT
-from scout_assets_tests.orchestration.lanes import World
+from scout_assets_tests.orchestration.lanes import World, checks, materialized
 from scout_assets_tests.stores import shopify_page, shopify_product, shopify_variant
 
 SAMPLES = yaml.safe_load((PROJECT / "sources.yaml").read_text())["sources"]
@@ -28,22 +28,6 @@ def sampled(world: World) -> World:
     """The sample sources, declared."""
     world.declare(*(s | {"location": str(PROJECT / s["location"])} for s in SAMPLES))
     return world
-
-
-def materialized(result: dg.ExecuteInProcessResult, name: str) -> dict[str | None, dict[str, Any]]:
-    """Partition → metadata of what the run materialised of an asset."""
-    return {
-        event.partition: {k: v.value for k, v in event.materialization.metadata.items()}
-        for event in result.get_asset_materialization_events()
-        if event.asset_key is not None and event.asset_key.path[-1] == name
-    }
-
-
-def checks(result: dg.ExecuteInProcessResult) -> dict[str, dg.AssetCheckEvaluation]:
-    return {
-        f"{found.asset_key.path[-1]}: {found.check_name}": found
-        for found in result.get_asset_check_evaluations()
-    }
 
 
 def test_one_run_over_a_range_lands_the_whole_lane(sampled: World):

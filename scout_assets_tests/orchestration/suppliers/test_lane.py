@@ -1,7 +1,5 @@
 """The suppliers lane in Dagster: two lists and a roaster, end to end."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -9,8 +7,15 @@ import pytest
 
 from scout_assets.domain.review import Verdict
 from scout_assets.gateways.review_queue import waiting
-from scout_assets_tests.orchestration.lanes import TestWeb, World
-from scout_assets_tests.orchestration.test_lane import checks, materialized
+from scout_assets_tests.orchestration.lanes import (
+    TestWeb,
+    World,
+    checks,
+    listed,
+    match_statuses,
+    materialized,
+    rows,
+)
 from scout_assets_tests.stores import shopify_page
 from scout_assets_tests.supplies import ACME, CUPS, KENYA, coffees, csv_list, xlsx_list
 
@@ -32,13 +37,6 @@ PRICES = "catalogue/best_prices"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    """Its Dagster instance is kept in memory: these tests do not ask what it stores."""
-    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
-        yield World(tmp_path, instance)
-
-
-@pytest.fixture
 def listing(world: World) -> World:
     """Two suppliers and a roaster, of which nothing landed yet."""
     (world.root / "berg.json").write_bytes(shopify_page(coffees()))
@@ -57,27 +55,14 @@ def supplied(listing: World) -> World:
     return listing
 
 
-def rows(world: World, table: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = world.home.warehouse.read(table).to_pylist()
-    return sorted(found, key=lambda row: str(list(row.values())))
-
-
 def everything(world: World) -> dict[str, list[dict[str, Any]]]:
     return {table: rows(world, table) for table in TABLES}
-
-
-def statuses(world: World) -> dict[str, str]:
-    return {row["item_id"]: row["status"] for row in rows(world, "matches")}
-
-
-def listed(world: World) -> dict[str, bool]:
-    return {row["item_id"]: row["gone_at"] is None for row in rows(world, "supplier_items")}
 
 
 def test_the_whole_lane_over_a_range(supplied: World):
     result = supplied.run("suppliers", *BOTH)
     assert result.success
-    assert statuses(supplied) == {
+    assert match_statuses(supplied) == {
         "acme/A-1": "auto_matched",
         "acme/A-2": "auto_matched",
         "acme/A-3": "potential_match",
@@ -119,7 +104,9 @@ def test_the_whole_lane_over_a_range(supplied: World):
 
 def test_one_supplier_alone_and_a_new_version_of_its_list(listing: World):
     assert listing.run("suppliers", "acme").success
-    assert set(listed(listing)) == set(statuses(listing)) == {f"acme/A-{n}" for n in range(1, 5)}
+    assert (
+        set(listed(listing)) == set(match_statuses(listing)) == {f"acme/A-{n}" for n in range(1, 5)}
+    )
     dearer = (*KENYA[:5], "11,00", None)
     novelty = ("A-9", "Colombia Huila Decaf", *KENYA[2:])
     (listing.root / "acme.csv").write_bytes(csv_list([dearer, novelty]))
@@ -132,7 +119,7 @@ def test_one_supplier_alone_and_a_new_version_of_its_list(listing: World):
         "acme/A-4": False,
         "acme/A-9": True,
     }
-    assert list(statuses(listing)) == ["acme/A-1", "acme/A-9"]
+    assert list(match_statuses(listing)) == ["acme/A-1", "acme/A-9"]
     (kenya,) = (row for row in rows(listing, "supplier_items") if row["sku"] == "A-1")
     assert float(kenya["price"]) == 11.0
     assert checks(result)["matches: complete"].passed
@@ -170,7 +157,7 @@ def test_each_decision_is_an_input_of_the_next_materialisation(supplied: World):
 
     def matched(minutes: int) -> dict[str, str]:
         assert supplied.run("__ASSET_JOB", minutes=minutes, selection=MATCHES).success
-        return statuses(supplied)
+        return match_statuses(supplied)
 
     supplied.run("suppliers", "acme")
     home, now, version = supplied.home, TestWeb().now(), decisions_version()
