@@ -12,8 +12,9 @@ settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def loopback() -> Iterator[Loopback]:
+    """A server for the tests of a module; each opens stores of its own."""
     with Loopback() as running:
         yield running
 

@@ -1,7 +1,7 @@
 """Small stores for tests, in the shapes the platforms serve.
 
-Belongs here: payload builders and the routes of a lifelike store on `loopback`. Does not
-belong here: real stores' content.
+Belongs here: payload builders, the routes and the declaration of a lifelike store on `loopback`.
+Does not belong here: real stores' content.
 """
 
 import json
@@ -9,6 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scout_assets_tests.loopback import Reply, Request, Store
+
+
+def declared(key: str, store: Store, platform: str = "shopify") -> dict[str, Any]:
+    """A store on the loopback as `sources.yaml` has it."""
+    return {"key": key, "platform": platform, "location": store.url(), "allow_private": True}
 
 
 def shopify_variant(number: int, price: str = "12.50", **fields: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Google Sheets: which addresses are sheets, their exports, and what a private sheet answers."""
 
-import asyncio
 import builtins
 import json
 from collections import Counter
@@ -24,7 +23,8 @@ from scout_assets.gateways.google_sheets import (
     fetch_with_service_account,
     sheet_address,
 )
-from scout_assets.gateways.http import HttpGateway, Page, Policy, Validators
+from scout_assets.gateways.http import Page, Validators
+from scout_assets_tests.gateways.http.fetching import policy, run
 from scout_assets_tests.loopback import Loopback, Reply, Store
 
 ID = "1aB_cD-eFgHiJkLmNoPqRsTuVwXyZ"
@@ -33,15 +33,7 @@ EXPORT = f"/spreadsheets/d/{ID}/export"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 WORKBOOK = Reply(body=b"PK\x03\x04 a workbook", headers={"Content-Type": XLSX, "ETag": '"1"'})
 LOGIN = Reply.text("<html><title>Sign in - Google Accounts</title>", "text/html; charset=utf-8")
-QUICK = Policy(
-    delay_seconds=0.0,
-    jitter_seconds=0.0,
-    backoff_seconds=0.01,
-    timeout_seconds=2.0,
-    deadline_seconds=5.0,
-    attempts=2,
-    allow_private=True,
-)
+QUICK = policy(deadline_seconds=5.0, attempts=2)
 
 
 @pytest.fixture
@@ -103,12 +95,11 @@ async def _home(host: str, port: int) -> Sequence[str]:
 
 
 def fetch(google: Store, counters: Counter[str] | None = None, **options: object) -> Page:
-    async def run() -> Page:
-        async with HttpGateway(resolve=_home) as http:
-            tally = Counter() if counters is None else counters
-            return await fetch_public(SHEET, http, QUICK, tally, base=google.url(""), **options)
-
-    return asyncio.run(run())
+    tally = Counter() if counters is None else counters
+    return run(
+        lambda http: fetch_public(SHEET, http, QUICK, tally, base=google.url(""), **options),
+        resolve=_home,
+    )
 
 
 def test_a_public_sheet_comes_as_a_workbook_over_googles_redirect(google, loopback):

@@ -1,6 +1,5 @@
 """Price lists: got from files, folders and the web, and held to holding items."""
 
-import asyncio
 import dataclasses
 import os
 from collections import Counter
@@ -11,9 +10,10 @@ import pytest
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, BrokenContract, NotFound, Refused
 from scout_assets.domain.sources import Source
-from scout_assets.gateways.http import HttpGateway, Policy, Validators
+from scout_assets.gateways.http import Policy, Validators
 from scout_assets.gateways.price_lists import LIST_PAGE, fetch_list, list_name, list_page, read_list
 from scout_assets.gateways.storefronts import KnownPage
+from scout_assets_tests.gateways.http.fetching import run
 from scout_assets_tests.loopback import Loopback, Reply, Request
 from scout_assets_tests.supplies import ACME, HEADER, KENYA, Installation, csv_list, xlsx_list
 
@@ -222,13 +222,8 @@ def test_unchanged_bytes_come_from_what_was_kept(loopback: Loopback):
     url = store.url("/acme.csv")
     kept = KnownPage(Validators('"v1"', None), lambda: b"as it was kept")
     counters: Counter[str] = Counter()
-
-    async def fetched():
-        async with HttpGateway() as http:
-            wanted = source(url, allow_private=True)
-            return await fetch_list(wanted, http, POLICY, {url: kept}, counters)
-
-    (page,) = asyncio.run(fetched())
+    wanted = source(url, allow_private=True)
+    (page,) = run(lambda http: fetch_list(wanted, http, POLICY, {url: kept}, counters))
     assert (page.body, page.url, page.validators.etag) == (b"as it was kept", url, '"v1"')
     assert counters["http/not_modified"] == 1
 

@@ -1,6 +1,5 @@
 """Crawling stores: which pages are asked for, when to stop, what is asked again."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -14,12 +13,14 @@ from scout_assets.domain.failures import BrokenContract, NotFound, Permanent, Re
 from scout_assets.domain.history import Capture
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
-from scout_assets.gateways.http import HttpGateway, Policy
+from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Landing, Outcome, Snapshots
 from scout_assets.gateways.storefronts import RawPage, crawl
+from scout_assets_tests.gateways.http.fetching import run
 from scout_assets_tests.loopback import Loopback, Reply, Request, Store
 from scout_assets_tests.stores import (
+    declared,
     serve_shopify,
     serve_woocommerce,
     shopify_page,
@@ -33,16 +34,12 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def source(store: Store, platform: str = "shopify", **fields: object) -> Source:
-    declared = {"key": "shop", "platform": platform, "location": store.url(), "allow_private": True}
-    return Source.read(declared | fields, "test")
+    return Source.read(declared("shop", store, platform=platform) | fields, "test")
 
 
 def crawled(of: Source, counters: Counter[str] | None = None) -> tuple[RawPage, ...]:
-    async def run() -> tuple[RawPage, ...]:
-        async with HttpGateway() as http:
-            return await crawl(of, http, QUICK, {}, Counter() if counters is None else counters)
-
-    return asyncio.run(run())
+    tally = Counter() if counters is None else counters
+    return run(lambda http: crawl(of, http, QUICK, {}, tally))
 
 
 def read(of: Source, pages: Sequence[RawPage]) -> Capture:
@@ -246,11 +243,7 @@ class Keeper:
         self.source = of
 
     def refresh(self) -> Landing:
-        async def run() -> Landing:
-            async with HttpGateway() as http:
-                return await self.snapshots.refresh(self.source, http, QUICK, lambda: NOW)
-
-        return asyncio.run(run())
+        return run(lambda http: self.snapshots.refresh(self.source, http, QUICK, lambda: NOW))
 
 
 def test_what_did_not_change_is_asked_conditionally_and_lands_nothing(loopback, tmp_path):

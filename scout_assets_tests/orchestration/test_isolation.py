@@ -5,7 +5,7 @@ import pytest
 
 from scout_assets_tests.loopback import Loopback, Reply, Store
 from scout_assets_tests.orchestration.lanes import World
-from scout_assets_tests.stores import serve_shopify, shopify_page, shopify_product
+from scout_assets_tests.stores import declared, serve_shopify, shopify_page, shopify_product
 
 SNAPSHOTS = ["roasters/snapshots"]
 FLOWS_ON = [
@@ -33,17 +33,7 @@ def stores(loopback: Loopback, world: World) -> dict[str, Store]:
     stores = {key: loopback.store() for key in KEYS}
     for number, store in enumerate(stores.values()):
         serve_shopify(store, [shopify_product(100 + number)], etags=True)
-    world.declare(
-        *(
-            {
-                "key": key,
-                "platform": "shopify",
-                "location": store.url(),
-                "allow_private": True,
-            }
-            for key, store in stores.items()
-        )
-    )
+    world.declare(*(declared(key, store) for key, store in stores.items()))
     return stores
 
 

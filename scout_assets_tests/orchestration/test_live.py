@@ -18,7 +18,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from scout_assets_tests.loopback import Loopback, Reply
 from scout_assets_tests.orchestration.commands import Workplace
-from scout_assets_tests.stores import serve_shopify, shopify_product
+from scout_assets_tests.stores import declared, serve_shopify, shopify_product
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -124,21 +124,14 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         port = free.getsockname()[1]
         free.close()
         place = Workplace(tmp_path_factory.mktemp("live") / "place")
-        declared = yaml.safe_load((place.root / "sources.yaml").read_text())
+        sources = yaml.safe_load((place.root / "sources.yaml").read_text())
         for number, key in enumerate(STORES):
             store = loopback.store()
             serve_shopify(store, [shopify_product(100 + number)])
             if key in BROKEN:
                 store.route("/products.json", BROKEN[key])
-            declared["sources"].append(
-                {
-                    "key": key,
-                    "platform": "shopify",
-                    "location": store.url(),
-                    "allow_private": True,
-                }
-            )
-        (place.root / "sources.yaml").write_text(yaml.safe_dump(declared))
+            sources["sources"].append(declared(key, store))
+        (place.root / "sources.yaml").write_text(yaml.safe_dump(sources))
         place.run(*place.materialize("key:catalogue/sources"))
         log = place.root / "dev.log"
         process = place.start("sh", "-c", f"exec dagster dev -p {port} >{log} 2>&1")

@@ -1,18 +1,11 @@
-"""A shop to fetch from: one server for the tests of a module."""
+"""A shop to fetch from, and the counters of what was done."""
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
 from scout_assets_tests.gateways.http.fetching import FEED
 from scout_assets_tests.loopback import Loopback, Reply, Store
-
-
-@pytest.fixture(scope="module")
-def loopback() -> Iterator[Loopback]:
-    with Loopback() as running:
-        yield running
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 Names such as public.example are resolved by the test itself, and connections to the addresses
 it makes up are led to the loopback server, so nothing here leaves the machine. Belongs here: how
-the tests of the HTTP gateway ask. Does not belong here: what servers answer, expectations.
+tests ask through the HTTP gateway. Does not belong here: what servers answer, expectations.
 """
 
 import asyncio

@@ -15,6 +15,7 @@ from scout_assets_tests.loopback import Loopback, Reply
 from scout_assets_tests.orchestration.lanes import (
     TestWeb,
     World,
+    checks,
     listed,
     match_statuses,
     materialized,
@@ -72,6 +73,13 @@ class Office:
         assert result.success
         return result
 
+    def hand_over(self, items: bool = False, **lists: str) -> dg.ExecuteInProcessResult:
+        """A lane of new suppliers, key → list, that leave the reading to the service."""
+        for key, text in lists.items():
+            self.give(key, text)
+        self.declare(*lists, use_ml_processing=True)
+        return self.lane(*lists, items=items)
+
     def poll(self) -> Tick:
         self.minutes += 1
         return tick(self.world, "analysis_jobs", minutes=self.minutes)
@@ -111,9 +119,7 @@ def office(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
 
 def test_a_list_goes_to_the_service_and_comes_back_as_items_and_matches(office: Office):
     office.serve(steps=2)
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    started = office.lane("nord", items=True)
+    started = office.hand_over(nord=NORD, items=True)
     assert materialized(started, "price_lists")["nord"]["outcome"] == "landed"
     assert "analyzing" in office.shown(started, "nord")
     assert rows(office.world, "supplier_items") == [], "they wait for the service"
@@ -141,11 +147,22 @@ def test_a_list_goes_to_the_service_and_comes_back_as_items_and_matches(office: 
     assert office.jobs()["nord"].attempts == 1
 
 
+def test_a_service_that_is_down_is_seen_in_the_checks(office: Office):
+    office.serve()
+    office.hand_over(nord=NORD)
+    well = checks(office.lane("nord"))
+    assert (well["analyses: service"].passed, well["analyses: analysed"].passed) == (True, True)
+    office.kill()
+    down = checks(office.lane("nord"))["analyses: service"]
+    assert (down.passed, down.severity) == (False, dg.AssetCheckSeverity.WARN)
+    assert "correct ML_ANALYZE_URL" in str(down.metadata["findings"].value)
+    office.declare("nord", use_ml_processing=False)
+    assert checks(office.lane("nord"))["analyses: service"].passed, "nobody needs it"
+
+
 def test_the_last_good_items_stay_until_the_new_list_is_analysed(office: Office):
     office.serve()
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    office.lane("nord")
+    office.hand_over(nord=NORD)
     first = office.finish()
     office.follow(first)
     before = rows(office.world, "supplier_items")
@@ -162,9 +179,7 @@ def test_the_last_good_items_stay_until_the_new_list_is_analysed(office: Office)
 
 def test_a_service_that_dies_in_mid_job_and_comes_back_goes_on(office: Office):
     office.serve(steps=3)
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    office.lane("nord")
+    office.hand_over(nord=NORD)
     office.poll()
     office.kill()
     dead = office.poll()
@@ -179,9 +194,7 @@ def test_a_service_that_dies_in_mid_job_and_comes_back_goes_on(office: Office):
 
 def test_a_failed_job_shows_and_the_retry_job_attempts_it_again(office: Office):
     office.serve(steps=3)
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    office.lane("nord")
+    office.hand_over(nord=NORD)
     office.kill()
     office.serve(remembering=False)
     assert office.poll().requests == ()
@@ -211,10 +224,7 @@ def test_retry_names_a_job_that_cannot_be_retried(office: Office):
 def test_a_list_too_large_is_told_and_keeps_nobody_else_back(office: Office, monkeypatch):
     monkeypatch.setenv("MAX_FILE_SIZE_MB", "0.002")
     office.serve()
-    office.give("huge", NORD + "N-2;Deep bowl;3.15;EUR\n" * 99)
-    office.give("nord", NORD)
-    office.declare("huge", "nord", use_ml_processing=True)
-    result = office.lane("huge", "nord")
+    result = office.hand_over(huge=NORD + "N-2;Deep bowl;3.15;EUR\n" * 99, nord=NORD)
     shown = office.shown(result, "huge")
     assert "refused" in shown
     assert "more than MAX_FILE_SIZE_MB allows (0.002)" in shown
@@ -259,9 +269,7 @@ def test_a_supplier_s_own_flag_goes_before_the_global_one(office: Office, monkey
 
 def test_the_flag_switched_off_reads_the_same_list_here(office: Office):
     office.serve()
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    office.lane("nord")
+    office.hand_over(nord=NORD)
     office.follow(office.finish())
     office.declare("nord", use_ml_processing=False)
     office.lane("nord", items=True)
@@ -271,10 +279,7 @@ def test_the_flag_switched_off_reads_the_same_list_here(office: Office):
 
 def test_an_analysed_list_of_a_retired_supplier_asks_for_no_run(office: Office):
     office.serve()
-    office.give("nord", NORD)
-    office.give("sud", NORD)
-    office.declare("nord", "sud", use_ml_processing=True)
-    office.lane("nord", "sud")
+    office.hand_over(nord=NORD, sud=NORD)
     office.declare("sud", use_ml_processing=True)
     assert [request.partition_key for request in office.poll().requests] == ["sud"]
 
@@ -289,9 +294,7 @@ def test_the_sensor_keeps_its_interval(office: Office, monkeypatch):
 
 def test_shared_files_of_finished_jobs_go_after_their_time(office: Office):
     office.serve()
-    office.give("nord", NORD)
-    office.declare("nord", use_ml_processing=True)
-    office.lane("nord")
+    office.hand_over(nord=NORD)
     office.finish()
     young, old = office.uploads(), TestWeb().now().timestamp()
     assert len(young) == 2, "the list and its meta data"
