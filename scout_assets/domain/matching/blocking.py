@@ -15,11 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scout_assets.domain.matching.compiled import Array, Scalar, compiled, in_threads, inner
-from scout_assets.domain.matching.records import Corpus, Side
+from scout_assets.domain.matching.records import Corpus, Side, gram_counts
 
 _PAIR_TOKENS = 8
 """Of each row's common tokens, the rarest so many are paired."""
 _CHUNK = 4_000
+_LEAST_GRAMS = 8
+_FAR, _FEW = 0.5, 5
+"""Rows below this share of the best cosine are ranked only until there are so many."""
 
 
 class Blocking(NamedTuple):
@@ -180,8 +183,7 @@ def index(side: Side, corpus: Corpus, singles: int) -> Index:
     """Index one side of the corpus: the catalogue. `singles` parts rare from common tokens."""
     ids = np.ascontiguousarray(side.entries["id"])
     token_at, token_rows = _posted(ids, side.offsets, corpus.product_rows)
-    gram_counts = np.bincount(side.grams, minlength=corpus.gram_weight.size).astype(np.int32)
-    gram_at, gram_rows = _posted(side.grams, side.gram_offsets, gram_counts)
+    gram_at, gram_rows = _posted(side.grams, side.gram_offsets, gram_counts(side.grams))
     norm = np.empty(side.offsets.size - 1, np.float32)
     _norms(side.entries, side.offsets, norm)
     pair_at, pair_rows = _pairs(side, corpus.product_rows, singles)
@@ -333,8 +335,8 @@ def _best(
 ) -> Scalar:
     """The candidates of highest cosine into `rows`, in no order; clears the masks.
 
-    Cosines are told apart in 256 levels; of the last level that still fits in part, those that
-    were found first are taken.
+    Cosines are told apart in 256 levels; of those far below the best only a few are taken. Of
+    the last level that still fits in part, those that were found first are.
     """
     counts = np.zeros(256, np.int64)
     for at in range(size):
@@ -348,9 +350,15 @@ def _best(
             bit += 1
         levels[at] = min(255.0, 255.0 * total / (own * norm[row]))
         counts[levels[at]] += 1
-    cut, room = 255, rows.size
-    while cut > 0 and counts[cut] <= room:
-        room -= counts[cut]
+    cut, taken = 255, 0
+    least: Scalar = -1
+    while True:
+        if least < 0 and counts[cut]:
+            least = np.int64(np.ceil(cut * _FAR))
+        room = max((rows.size if cut >= least else _FEW) - taken, 0)
+        if cut == 0 or counts[cut] > room:
+            break
+        taken += counts[cut]
         cut -= 1
     count = 0
     for at in range(size):
@@ -425,15 +433,22 @@ def _gram_search(
     rows: Array,
     scores: Array,
 ) -> Scalar:
-    """The best by cosine over the item's rarest 3-grams."""
+    """The best by cosine over the item's rarest 3-grams.
+
+    None where the budget covers fewer than `_LEAST_GRAMS`: what they find is chance.
+    """
     sizes = np.empty(end - first, np.int64)
     for at in range(end - first):
         gram = grams[first + at]
         sizes[at] = found.gram_at[gram + 1] - found.gram_at[gram]
-    size = spent = 0
-    for at in np.argsort(sizes, kind="mergesort"):
-        if spent and spent + sizes[at] > budget:
-            break
+    order = np.argsort(sizes, kind="mergesort")
+    size = spent = covered = 0
+    for at in order:
+        spent += sizes[at]
+        covered += spent <= budget
+    if covered < min(_LEAST_GRAMS, sizes.size):
+        return 0
+    for at in order[:covered]:
         gram = grams[first + at]
         square = weight[gram] ** 2
         for place in range(found.gram_at[gram], found.gram_at[gram + 1]):
@@ -444,7 +459,6 @@ def _gram_search(
                 touched[size] = row
                 size += 1
             sums[row] += square
-        spent += sizes[at]
     count = 0
     for at in range(size):
         row = touched[at]

@@ -7,7 +7,6 @@ cut (`text`) or how two rows compare (`scoring`).
 Both sides are put in order of id first, so that the order of the input changes nothing.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -236,6 +235,7 @@ class _Rows(NamedTuple):
     offsets: NDArray[np.int64]
     words: NDArray[np.int32]
     word_offsets: NDArray[np.int64]
+    names: pl.Series
 
 
 def _rows(frame: pl.DataFrame, vocabulary: Vocabulary, threads: int) -> _Rows:
@@ -257,7 +257,7 @@ def _rows(frame: pl.DataFrame, vocabulary: Vocabulary, threads: int) -> _Rows:
     described = _cut_or_none(texts["description"], threads, DESCRIPTION_PLACES)
     words = vocabulary.ids(_column_of(described.raw, "hash"))
     words, word_offsets = _distinct(words, described.offsets)
-    return _Rows(entries[: offsets[-1]], offsets, words, word_offsets)
+    return _Rows(entries[: offsets[-1]], offsets, words, word_offsets, texts["name"])
 
 
 def _column_of(rows: Array, name: str) -> Array:
@@ -477,7 +477,7 @@ def _side(
     threads: int,
 ) -> Side:  # fmt: skip
     rows.entries["weight"] = weight[rows.entries["id"]]
-    grams, gram_offsets = _grams(frame.select(folded(pl.col("name")))["name"], threads)
+    grams, gram_offsets = _grams(rows.names, threads)
     currency = frame["currency"].str.to_uppercase().fill_null("")
     numbers = currency.replace_strict(codes, default=-1, return_dtype=pl.Int32)
     price = frame["price"].fill_null(0.0).fill_nan(0.0).to_numpy()
@@ -502,24 +502,50 @@ def corpus(items: pl.DataFrame, catalogue: pl.DataFrame, threads: int) -> Corpus
     currencies = pl.concat([f["currency"] for f in frames]).str.to_uppercase().fill_null("")
     codes = {code: number for number, code in enumerate(sorted(set(currencies.unique())))}
     made = [_side(f, s, weight, codes, threads) for f, s in zip(frames, sides, strict=True)]
-    gram_weight = _gram_weights(made, total)
-    normed = [side._replace(gram_norm=_gram_norms(side, gram_weight)) for side in made]
+    gram_weight = weights(gram_counts(made[0].grams) + gram_counts(made[1].grams), total)
+    normed = [_normed(side, gram_weight) for side in made]
     word_weight = weights(described[0] + described[1], total)
     return Corpus(normed[0], normed[1], counts[0], counts[1], word_weight, gram_weight)
 
 
-def _gram_norms(side: Side, weight: NDArray[np.float32]) -> NDArray[np.float32]:
+@compiled
+def _count_grams(grams: Array, counts: Array) -> None:
+    for gram in grams:
+        counts[gram] += 1
+
+
+@compiled
+def _gram_norms(grams: Array, offsets: Array, weight: Array, norm: Array) -> None:
     """Length of each row's vector of 3-grams."""
-    squares = np.concatenate(([0.0], np.cumsum(weight[side.grams].astype(np.float64) ** 2)))
-    ends = squares[side.gram_offsets]
-    return np.sqrt(np.diff(ends)).astype(np.float32)
+    for row in range(norm.size):
+        total = 0.0
+        for at in range(offsets[row], offsets[row + 1]):
+            total += weight[grams[at]] ** 2
+        norm[row] = np.sqrt(total)
 
 
-def _gram_weights(sides: Sequence[Side], rows: int) -> NDArray[np.float32]:
-    counts = np.zeros(_GRAMS**3, np.int64)
-    for side in sides:
-        counts += np.bincount(side.grams, minlength=counts.size)
-    return weights(counts.astype(np.int32), rows)
+def gram_counts(grams: NDArray[np.uint16]) -> NDArray[np.int32]:
+    """In how many rows each 3-gram occurs."""
+    counts = np.zeros(_GRAMS**3, np.int32)
+    _count_grams(grams, counts)
+    return counts
 
 
-__all__ = ["BASE", "BRAND", "CATEGORY", "CODE", "NUMBER", "Corpus", "Side", "corpus", "ordered"]
+def _normed(side: Side, weight: NDArray[np.float32]) -> Side:
+    norm = np.empty(side.gram_offsets.size - 1, np.float32)
+    _gram_norms(side.grams, side.gram_offsets, weight, norm)
+    return side._replace(gram_norm=norm)
+
+
+__all__ = [
+    "BASE",
+    "BRAND",
+    "CATEGORY",
+    "CODE",
+    "NUMBER",
+    "Corpus",
+    "Side",
+    "corpus",
+    "gram_counts",
+    "ordered",
+]
