@@ -24,12 +24,13 @@ import polars as pl
 from scout_assets.domain.history import Row
 from scout_assets.domain.lexicon import fold
 from scout_assets.domain.matching.calibration import BUNDLED, Calibration
+from scout_assets.domain.matching.keys import ACCEPTED, REJECTED
 from scout_assets.domain.matching.matcher import Matches, Settings, match
 from scout_assets.domain.review import Standing, Status, Verdict, proposed_since
 
 __all__ = ["VERSION", "Linked", "accepted_pairs", "link"]
 
-VERSION = "1"
+VERSION = "2"
 """Bump when the same items and products give other matches."""
 
 RECORD = {
@@ -38,6 +39,8 @@ RECORD = {
     "price": pl.Float64,
     "pack_count": pl.Int64,
 }
+DRAFT = "draft/"
+"""What ids of drafts begin with: no source is called so."""
 STATUS = {"link": Status.AUTO_MATCHED, "review": Status.POTENTIAL_MATCH, "new": Status.UNMATCHED}
 
 
@@ -74,7 +77,7 @@ def link(
     """Match all suppliers' items; `items` are rows of `supplier_items`, none of them gone.
 
     `item_records` and `product_records` are what is compared (see `supply`); `before` are the
-    rows of the last matching, whose links by SKU are kept.
+    rows of the last matching, whose links by SKU are kept while nothing speaks against them.
     """
     known = {row["item_id"]: row for row in before}
     work = _Work(
@@ -94,19 +97,20 @@ def link(
 
 def _take(work: _Work, records: list[Row], products: Sequence[Row], linked: Linked) -> None:
     """Match one supplier's items with the catalogue, then what is new with the drafts."""
-    open_records = [row for row in records if row["id"] not in work.standing.verified]
-    linked.matches += [
-        _verified(work, row["id"]) for row in records if row["id"] in work.standing.verified
-    ]
-    found = _compare(work, open_records, products)
-    new: list[Row] = []
-    of_catalogue = {row["item_id"]: _match(work, row, found) for row in _rows(found)}
-    by_id = {row["id"]: row for row in open_records}
-    for item_id, row in of_catalogue.items():
-        if row["status"] in (Status.UNMATCHED, Status.REJECTED):
-            new.append(by_id[item_id])
+    found = _compare(work, records, products)
+    rows = {row["item_id"]: row for row in _rows(found)}
+    of_catalogue: dict[str, Row] = {}
+    for item_id, row in rows.items():
+        verified = work.standing.verified.get(item_id)
+        if verified is None:
+            of_catalogue[item_id] = _match(work, row, found)
+        elif verified.startswith(DRAFT):
+            _join(work, item_id, verified, linked)
         else:
-            linked.matches.append(row)
+            linked.matches.append(_verified(work, row, verified, found))
+    unknown = (Status.UNMATCHED, Status.REJECTED)
+    linked.matches += [row for row in of_catalogue.values() if row["status"] not in unknown]
+    new = [row for row in records if of_catalogue.get(row["id"], {}).get("status") in unknown]
     _draft(work, new, of_catalogue, linked)
 
 
@@ -120,7 +124,7 @@ def _compare(work: _Work, records: Sequence[Row], products: Sequence[Row]) -> Ma
         catalogue,
         work.settings,
         known_links=_known_links(work, records),
-        decisions=_refusals(work, records),
+        decisions=_decided(work, records),
         calibration=work.calibration,
     )
 
@@ -138,14 +142,15 @@ def _known_links(work: _Work, records: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def _refusals(work: _Work, records: Sequence[Row]) -> pl.DataFrame:
-    rows = [
-        (row["id"], product, "rejected")
-        for row in records
-        for product in sorted(work.standing.rejected.get(row["id"], ()))
+def _decided(work: _Work, records: Sequence[Row]) -> pl.DataFrame:
+    """What people said of these items: nobody else gets a product that was accepted for one."""
+    ids = [row["id"] for row in records]
+    refused = [(i, p, REJECTED) for i in ids for p in sorted(work.standing.rejected.get(i, ()))]
+    accepted = [
+        (i, work.standing.verified[i], ACCEPTED) for i in ids if i in work.standing.verified
     ]
     schema = dict.fromkeys(("item_id", "product_id", "verdict"), pl.String)
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(refused + accepted, schema=schema, orient="row")
 
 
 def _rows(found: Matches) -> list[dict[str, Any]]:
@@ -180,18 +185,25 @@ def _evidence(found: Matches, item_id: str, product_id: str | None) -> list[dict
     return [part._asdict() for part in found.explain(item_id, product_id).records]
 
 
-def _verified(work: _Work, item_id: str) -> Row:
-    product_id = work.standing.verified[item_id]
+def _verified(work: _Work, row: Mapping[str, Any], product_id: str, found: Matches) -> Row:
+    """As a person decided, with the evidence there is while the product is listed."""
+    compared = product_id if row["product_id"] == product_id else None
+    return {
+        **_accepted(work, row["item_id"]),
+        "product_id": product_id,
+        "draft_id": None,
+        "candidates": _json([{"product_id": product_id, "score": 100.0}]),
+        "evidence": _json(_evidence(found, row["item_id"], compared)),
+    }
+
+
+def _accepted(work: _Work, item_id: str) -> Row:
     return {
         **_common(work, item_id),
         "status": Status.VERIFIED_MATCH,
-        "product_id": product_id,
-        "draft_id": None,
         "score": 100.0,
         "linear": None,
         "reason": "accepted by a person",
-        "candidates": _json([{"product_id": product_id, "score": 100.0}]),
-        "evidence": "[]",
         "proposed_at": None,
     }
 
@@ -222,6 +234,14 @@ def _draft(
         linked.matches.append({**of_catalogue[item["item_id"]], "draft_id": draft_id})
 
 
+def _join(work: _Work, item_id: str, draft_id: str, linked: Linked) -> None:
+    """Put an item with a draft, as a person decided; the draft lasts as long as its items."""
+    draft = linked.drafts.setdefault(draft_id, _new_draft(work.items[item_id], draft_id))
+    draft["items"].append(item_id)
+    nothing = {"product_id": None, "candidates": "[]", "evidence": "[]"}
+    linked.matches.append({**_accepted(work, item_id), **nothing, "draft_id": draft_id})
+
+
 def _joined(work: _Work, new: Sequence[Row], pool: Sequence[Row]) -> Iterator[tuple[str, str]]:
     for row in _rows(_compare(work, new, pool)):
         if row["decision"] == "link" and row["product_id"] is not None:
@@ -240,7 +260,7 @@ def _draft_id(record: Mapping[str, Any]) -> str:
         packed = (record["size"], record["pack_count"], record["vintage"])
         identity = [*sorted(set(words)), *packed]
     digest = hashlib.sha256("|".join(map(str, identity)).encode()).hexdigest()
-    return f"draft/{digest[:16]}"
+    return f"{DRAFT}{digest[:16]}"
 
 
 def _new_draft(item: Row, draft_id: str) -> Row:
@@ -279,7 +299,8 @@ def _as_record(draft: Row) -> Row:
 def accepted_pairs(decisions: Iterable[Any]) -> list[tuple[float, bool]]:
     """(linear score, accepted) of standing verdicts that saw a score: what calibration fits.
 
-    Of several verdicts on one pair the last one stands.
+    Of several verdicts on one pair the last one stands. Vetoed pairs and those with an exact
+    key are left out: it is not the score that decides about them.
     """
     last = {
         (made.item_id, made.product_id): made
@@ -289,5 +310,7 @@ def accepted_pairs(decisions: Iterable[Any]) -> list[tuple[float, bool]]:
     return [
         (made.evidence["linear"], made.verdict is Verdict.ACCEPT)
         for made in last.values()
-        if made.evidence.get("linear") is not None and not made.evidence.get("vetoed")
+        if made.evidence.get("linear") is not None
+        and not made.evidence.get("vetoed")
+        and all(part["feature"] != "exact_key" for part in made.evidence.get("parts", ()))
     ]

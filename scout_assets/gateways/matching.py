@@ -167,7 +167,8 @@ def _digest(value: object) -> str:
 def _linked(matches: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Item → product or draft, for what is linked or made a draft of."""
     sure = (Status.AUTO_MATCHED, Status.VERIFIED_MATCH)
-    linked = {row["item_id"]: row["product_id"] for row in matches if row["status"] in sure}
+    sure_of = (row for row in matches if row["status"] in sure and row["product_id"])
+    linked = {row["item_id"]: row["product_id"] for row in sure_of}
     drafted = {row["item_id"]: row["draft_id"] for row in matches if row["draft_id"]}
     return {**linked, **drafted}
 

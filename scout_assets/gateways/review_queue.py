@@ -90,8 +90,9 @@ def waiting(home: Home, now: datetime, decided: bool = False) -> list[Waiting]:
 
 
 def product_ids(home: Home) -> frozenset[str]:
-    """Every product a verdict may name."""
-    return frozenset(home.warehouse.read("products")["product_id"].to_pylist())
+    """Every product and draft that a verdict may name."""
+    products = home.warehouse.read("products")["product_id"].to_pylist()
+    return frozenset(products + home.warehouse.read("drafts")["draft_id"].to_pylist())
 
 
 def _waiting(

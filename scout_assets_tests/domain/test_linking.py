@@ -151,19 +151,52 @@ def test_after_a_rejection_the_next_best_is_looked_at():
     assert match["product_id"] == "berg/5"
 
 
-def test_a_link_by_the_suppliers_own_sku_stays_when_the_name_changes():
+def test_a_link_by_the_suppliers_own_sku_is_looked_at_when_it_names_another_good():
     item = SURE | {"sku": "K-1"}
     before = linked(item).matches
     renamed = item | {"name": "Spring special", "brand": None}
-    assert only(renamed)["status"] != Status.AUTO_MATCHED
     match = only(renamed, before=before)
     assert (match["status"], match["product_id"], match["reason"]) == (
-        Status.AUTO_MATCHED,
+        Status.POTENTIAL_MATCH,
         "berg/1",
-        "known link",
+        "known link, but little agrees",
     )
     nameless = only(renamed | {"sku": None}, before=before)
-    assert nameless["status"] != Status.AUTO_MATCHED, "without a SKU nothing says it is the same"
+    assert nameless["product_id"] != "berg/1", "without a SKU nothing says it is the same"
+
+
+def test_matching_again_keeps_scores_and_evidence():
+    first = linked(SURE | {"sku": "K-1"}).matches
+    again = linked(SURE | {"sku": "K-1"}, before=first).matches
+    shown = ("status", "product_id", "score", "linear", "evidence", "candidates")
+    assert [again[0][name] for name in shown] == [first[0][name] for name in shown]
+
+
+def test_nobody_else_gets_what_was_accepted_for_one_item():
+    stands = Standing(verified={"acme/1": "berg/1"})
+    made = linked(SURE, SURE | {"id": "acme/2", "name": f"{SURE['name']} new"}, standing=stands)
+    by_id = {match["item_id"]: match for match in made.matches}
+    assert (by_id["acme/1"]["status"], by_id["acme/1"]["product_id"]) == (
+        Status.VERIFIED_MATCH,
+        "berg/1",
+    )
+    assert by_id["acme/1"]["evidence"] != "[]", "why they are alike is still to be seen"
+    assert by_id["acme/2"]["status"] != Status.AUTO_MATCHED
+
+
+def test_a_person_may_put_an_item_with_a_draft():
+    new, other = CUPS, record("acme/2", "Beakers")
+    (draft,) = linked(new).drafts
+    made = linked(new, other, standing=Standing(verified={"acme/2": draft}))
+    assert made.drafts[draft]["items"] == ["acme/2", new["id"]]
+    verified = next(match for match in made.matches if match["item_id"] == "acme/2")
+    assert (verified["status"], verified["product_id"], verified["draft_id"]) == (
+        Status.VERIFIED_MATCH,
+        None,
+        draft,
+    )
+    alone = linked(other, standing=Standing(verified={"acme/2": draft}))
+    assert alone.drafts[draft]["name"] == "Beakers", "the draft lasts as long as an item of it"
 
 
 def test_a_known_link_to_a_product_that_is_gone_ends():

@@ -111,8 +111,11 @@ def test_without_a_proposed_product_a_verdict_has_to_name_one(place):
     assert one.judged("berg/41").product_id == "berg/41"
 
 
-def test_every_product_can_be_named(place):
-    assert product_ids(place.home) == {"berg/11", "berg/12", "berg/21", "berg/31", "berg/41"}
+def test_every_product_and_draft_can_be_named(place):
+    drafts = {row["draft_id"] for row in place.rows("drafts")}
+    listed = {"berg/11", "berg/12", "berg/21", "berg/31", "berg/41"}
+    assert drafts
+    assert product_ids(place.home) == listed | drafts
 
 
 def test_before_anything_is_matched_nothing_waits(tmp_path):

@@ -15,6 +15,7 @@ from scout_assets.domain.matching.scoring import (
     COLUMN_GAP,
     KEY,
     KEYS,
+    KNOWN,
     PHANTOM,
     ROW_GAP,
     WEIGHTS,
@@ -76,7 +77,8 @@ def explanation(
     if rivals is not None:
         meaning = "lead over the product's next item"
         parts.append(_part("column_gap", meaning, _lead(own, rivals), COLUMN_GAP))
-    parts.append(_part("exact_key", KEYS[key] or "no exact key", float(key > 0), KEY))
+    counts = float(key not in (0, KNOWN))
+    parts.append(_part("exact_key", KEYS[key] or "no exact key", counts, KEY))
     records = tuple(part for part in parts if part.contribution)
     linear = sum(part.contribution for part in records)
     vetoes = tuple(veto_names(int(row.vetoes[0, column])))

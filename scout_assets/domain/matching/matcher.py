@@ -29,11 +29,13 @@ from scout_assets.domain.matching.keys import Links, codes_and_links
 from scout_assets.domain.matching.records import Corpus, Frame, corpus, ordered
 from scout_assets.domain.matching.scoring import (
     KEYS,
+    KNOWN,
     LEAD,
     UNVETOED,
     Scores,
     cells,
     one_item,
+    pinned,
     score,
     two_best,
     veto_names,
@@ -134,8 +136,8 @@ def match(
     """Match every item to the catalogue; each gets exactly one row and one decision.
 
     Columns of both sides: id and name, and any of `records.TEXT_COLUMNS` and
-    `records.NUMBER_COLUMNS`. `known_links` (item_id, product_id) are kept; `decisions` (with
-    verdict: accepted or rejected) count as such. The order of rows changes nothing.
+    `records.NUMBER_COLUMNS`. `known_links` (item_id, product_id) are kept or looked at again;
+    `decisions` (with verdict: accepted or rejected) stand. The order of rows changes nothing.
     Raises BadConfig for missing columns, ids that are null or stand twice, unknown verdicts.
     """
     left, right = ordered(items, "items"), ordered(catalogue, "products")
@@ -150,7 +152,8 @@ def match(
         single = is_one_to_one(scores, groups)
     best = two_best(scores.rows, scores.base, len(right))
     scores = with_gaps(scores, best, single)
-    chosen = one_to_one(scores, groups, len(right)) if single else best_each(scores)
+    wanted = pinned(scores)
+    chosen = one_to_one(wanted, groups, len(right)) if single else best_each(wanted)
     decided = _decide(scores, chosen, calibration)
     return Matches(
         _table(left["id"], right["id"], scores, decided, calibration), _counted(decided, scores),
@@ -190,13 +193,20 @@ class _Decided(NamedTuple):
 
 
 def _percent(scores: Scores, calibration: Calibration) -> NDArray[np.float64]:
-    """Percentages of all candidates; those vetoed or with a close rival stay below LINK."""
+    """Percentages of all candidates; those vetoed or with a close rival stay below LINK.
+
+    A known link is kept while nothing speaks against it, its own percentage is REVIEW at least,
+    and the calibration links at all; else a person looks at it, whatever the score.
+    """
     plain = calibration.percentages(scores.linear)
     vetoed = (scores.vetoes != 0) & (scores.keys < UNVETOED)
     only_facts = vetoed & ((scores.vetoes & ~_FACT_VETOES) == 0)
     relieved = np.where(only_facts, calibration.percentages(scores.linear + scores.relief), plain)
     close = (scores.lead < LEAD) & (scores.keys == 0)
-    return np.where(vetoed | close, np.minimum(relieved, _MOST_REVIEW), plain)
+    found = np.where(vetoed | close, np.minimum(relieved, _MOST_REVIEW), plain)
+    stays = (found >= REVIEW) & ~vetoed & (calibration.percent[-1] >= LINK)
+    kept = np.maximum(found, np.where(stays, LINK, REVIEW))
+    return np.where(scores.keys == KNOWN, kept, found)
 
 
 def _decide(scores: Scores, chosen: NDArray[np.int64], calibration: Calibration) -> _Decided:
@@ -222,7 +232,7 @@ def _reason(key: int, vetoes: int, decision: str, taken: bool, compared: bool) -
     if vetoes:
         return f"veto: {', '.join(veto_names(vetoes))}"
     if key:
-        return KEYS[key]
+        return KEYS[key] if decision == "link" else f"{KEYS[key]}, but little agrees"
     return {"link": "names agree", "review": "names are alike"}.get(decision, "too little agrees")
 
 

@@ -61,8 +61,9 @@ KEY = 40.0
 """What an exact key is worth: more than all else together."""
 
 KEYS = ("", "gtin", "brand and mpn", "sku", "known link", "accepted")
-"""Exact keys by number; the later, the stronger. From "known link" on, no veto counts."""
-UNVETOED = KEYS.index("known link")
+"""Exact keys by number; the later, the stronger. Against "accepted" no veto counts; a known link
+adds nothing to the score."""
+KNOWN, UNVETOED = KEYS.index("known link"), KEYS.index("accepted")
 
 
 class Scores(NamedTuple):
@@ -177,7 +178,7 @@ def _add_gaps(
                     value
                     + row_gap * in_row
                     + column_gap * in_column
-                    + (key if keys[item, at] else 0.0)
+                    + (key if keys[item, at] and keys[item, at] != KNOWN else 0.0)
                 )
                 lead[item, at] = min(in_row, in_column) if column_gap > 0.0 else in_row
 
@@ -214,6 +215,12 @@ def with_gaps(scores: Scores, best: NDArray[np.float32], one_to_one: bool) -> Sc
         WIDEST_GAP, KEY, linear, lead,
     )  # fmt: skip
     return scores._replace(linear=linear, lead=lead)
+
+
+def pinned(scores: Scores) -> Scores:
+    """`scores` in which known links are worth an exact key: who gets what, but no score."""
+    known = np.where(scores.keys == KNOWN, np.float32(KEY), np.float32(0.0))
+    return scores._replace(linear=scores.linear + known)
 
 
 def cells(scores: Scores, columns: NDArray[np.int64]) -> Scores:

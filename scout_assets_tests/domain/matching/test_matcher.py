@@ -180,12 +180,37 @@ def test_a_part_number_is_found_in_the_name_of_the_other_side() -> None:
     assert "code_agrees" in {part.feature for part in found.explain("1").records}
 
 
-def test_known_links_are_kept() -> None:
-    links = pl.DataFrame({"item_id": ["1", "gone"], "product_id": ["cable", "cable"]})
-    found = only([WINE], known_links=links)
+def known(item: dict[str, object], product: str, **options: Any) -> dict[str, Any]:
+    links = pl.DataFrame({"item_id": ["1", "gone"], "product_id": [product, product]})
+    return only([item], known_links=links, **options)
+
+
+def test_a_known_link_is_kept_though_the_name_has_changed_a_little() -> None:
+    renamed = WINE | {"name": "Serrata Barbera"}
+    alone, found = only([renamed]), known(renamed, "wine")
+    assert (alone["decision"], alone["product_id"]) == ("review", "wine")
     assert (found["product_id"], found["reason"], found["decision"]) == (
-        "cable", "known link", "link",
+        "wine", "known link", "link",
     )  # fmt: skip
+    assert found["score"] == 95.0, "as sure as a link must be, and not surer"
+    assert found["linear"] == alone["linear"], "what is known does not count as likeness"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"vintage": "2020"}, "veto: vintage"),
+        ({"name": "Stainless steel milk jug"}, "known link, but little agrees"),
+    ],
+)
+def test_a_known_link_that_something_speaks_against_is_looked_at(change, reason) -> None:
+    found = known(WINE | change, "wine")
+    assert (found["product_id"], found["decision"], found["reason"]) == ("wine", "review", reason)
+
+
+def test_a_calibration_that_links_nothing_keeps_no_known_link() -> None:
+    strict = BUNDLED.model_copy(update={"percent": tuple(0.9 * p for p in BUNDLED.percent)})
+    assert known(WINE, "wine", calibration=strict)["decision"] == "review"
 
 
 def test_decisions_of_people_count() -> None:
