@@ -17,7 +17,7 @@ from typing import Any
 
 from scout_assets.domain.money import Rates
 
-__all__ = ["Good", "Quote", "best_prices", "comparable_units"]
+__all__ = ["Good", "Quote", "best_prices", "unit_price"]
 
 SIZE_TOLERANCE = 0.01
 """Sizes this near are one size: 354 ml and 12 oz."""
@@ -39,15 +39,14 @@ class Good:
 class Quote:
     """One price for a product. `item_id` is None for the product's own offer.
 
-    `price` is for `units` units of the pack, each of `size` (g or ml) where it is known.
+    `price` is for one unit, of `size` (g or ml) where known; None: it cannot be brought to one.
     """
 
     product_id: str
     source: str
     item_id: str | None
-    price: Decimal
+    price: Decimal | None
     currency: str
-    units: int = 1
     size: float | None = None
     available: bool | None = None
     on: date = date.min
@@ -119,9 +118,9 @@ def _currency(quotes: Sequence[Quote]) -> str:
 def _comparable(
     good: Good, quote: Quote, currency: str, rates: Rates, on: date
 ) -> _Comparable | None:
-    if not _same_size(good.size, quote.size) or quote.units < 1:
+    if quote.price is None or not _same_size(good.size, quote.size):
         return None
-    converted = rates.convert(quote.price / quote.units, quote.currency, currency, on)
+    converted = rates.convert(quote.price, quote.currency, currency, on)
     if converted is None:
         return None
     unit_price = converted[0].quantize(CENT, ROUND_HALF_UP)
@@ -135,9 +134,34 @@ def _same_size(one: float | None, other: float | None) -> bool:
     return abs(one - other) <= SIZE_TOLERANCE * max(one, other)
 
 
-def comparable_units(basis: str | None, pack_count: int | None) -> int:
-    """For how many units of the pack a price of this basis stands.
+def unit_price(
+    price: Decimal,
+    basis: str | None,
+    pack_count: int | None,
+    size_ml: float | None = None,
+    size_g: float | None = None,
+) -> Decimal | None:
+    """What one unit of the pack costs; None where the basis cannot be brought to it.
 
-    A case price stands for the whole pack; bottle, unit and retail prices for one.
+    A case price stands for the whole pack, which must be known; a price per kg, lb or litre
+    counts by the unit's size; bottle, unit and retail prices are for one. Of a pallet nobody
+    knows how much it holds.
     """
-    return pack_count or 1 if basis in {None, "case", "pack"} else 1
+    if basis in _OF_ONE:
+        return price
+    if basis in _MEASURES:
+        grams_or_ml, per = _MEASURES[basis]
+        size = size_ml if grams_or_ml == "ml" else size_g
+        return price * Decimal(str(size)) / per if size else None
+    if basis is None:
+        return price / (pack_count or 1)
+    return price / pack_count if basis in _OF_PACK and pack_count else None
+
+
+_OF_ONE = frozenset(("bottle", "unit", "retail"))
+_OF_PACK = frozenset(("case", "pack"))
+_MEASURES = {
+    "kg": ("g", Decimal(1000)),
+    "lb": ("g", Decimal("453.59237")),
+    "litre": ("ml", Decimal(1000)),
+}

@@ -8,12 +8,13 @@ quotes for `best_prices`. Does not belong here: reading a workbook (`price_lists
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
-from scout_assets.domain.best_prices import Quote, comparable_units
+from scout_assets.domain.best_prices import Quote, unit_price
 from scout_assets.domain.capture import RawSnapshot
 from scout_assets.domain.catalogue import stable_id
 from scout_assets.domain.failures import BrokenContract
@@ -28,13 +29,14 @@ from scout_assets.domain.price_lists.model import (
 )
 from scout_assets.domain.price_lists.profiles import amount_of, gtin_of
 from scout_assets.domain.price_lists.reader import ReadSettings
-from scout_assets.domain.price_lists.words import currency_of, is_no_price
+from scout_assets.domain.price_lists.words import currency_of, is_no_price, is_sold_out
 from scout_assets.domain.sources import Source
 from scout_assets.domain.specs import extract
 from scout_assets.domain.tables import SUPPLIER_ITEMS
 
 __all__ = [
     "VERSION",
+    "availability",
     "checked",
     "declared",
     "found_by_service",
@@ -198,7 +200,7 @@ def item_records(items: Iterable[Row]) -> list[Row]:
             "gtin": row["gtin"],
             "brand": row["brand"],
             "category": row["category"] or " / ".join(row["section"]) or None,
-            "price": _unit_price(row),
+            "price": _number(_unit_price(row)),
             "currency": row["currency"],
             "size": _size(row),
             "pack_count": row["pack_count"],
@@ -209,10 +211,15 @@ def item_records(items: Iterable[Row]) -> list[Row]:
     ]
 
 
-def _unit_price(row: Mapping[str, Any]) -> float | None:
+def _unit_price(row: Mapping[str, Any]) -> Decimal | None:
     if row["price"] is None:
         return None
-    return float(row["price"]) / comparable_units(row["price_basis"], row["pack_count"])
+    facts = (row["price_basis"], row["pack_count"], row["size_ml"], row["net_weight_g"])
+    return unit_price(row["price"], *facts)
+
+
+def _number(amount: Decimal | None) -> float | None:
+    return None if amount is None else float(amount)
 
 
 def _size(row: Mapping[str, Any]) -> str | None:
@@ -283,10 +290,10 @@ def quotes_of_items(items: Mapping[str, Row], linked: Mapping[str, str]) -> list
             product_id,
             row["source"],
             row["item_id"],
-            row["price"],
+            _unit_price(row),
             row["currency"],
-            comparable_units(row["price_basis"], row["pack_count"]),
             row["size_ml"] or row["net_weight_g"],
+            availability(row["quantity"]),
         )
         for item_id, product_id in sorted(linked.items())
         if (row := items.get(item_id)) is not None
@@ -296,6 +303,16 @@ def quotes_of_items(items: Mapping[str, Row], linked: Mapping[str, str]) -> list
     ]
 
 
+def availability(quantity: str | None) -> bool | None:
+    """Whether a printed stock can be ordered from; None where it does not say."""
+    if quantity is None:
+        return None
+    amount = amount_of(quantity)
+    if amount is not None:
+        return amount > 0
+    return False if is_sold_out(quantity) else None
+
+
 def quotes_of_offers(offers: Iterable[Row], products: Mapping[str, Row]) -> list[Quote]:
     """Quotes that listed products make themselves."""
     return [
@@ -303,9 +320,8 @@ def quotes_of_offers(offers: Iterable[Row], products: Mapping[str, Row]) -> list
             row["product_id"],
             row["source"],
             None,
-            row["price"],
+            row["price"] / products[row["product_id"]]["pack_count"],
             row["currency"],
-            products[row["product_id"]]["pack_count"],
             products[row["product_id"]]["net_weight_g"],
             row["available"],
         )
@@ -382,7 +398,10 @@ def _service_item(number: int, row: Mapping[str, Any]) -> Item:
         named[field] = named[field] if named[field] is not None else getattr(said, field)
     sizes = {"size_ml": said.size_ml, "size_g": said.size_g, "specs": said.named()}
     further = {n: str(value) for n, value in given.items() if n not in names.values()}
-    return Item(sheet=SERVICE, row=number, characteristics=further, **named, **sizes)
+    basis = "unit" if names["price"] == "unit_price" else None
+    return Item(
+        sheet=SERVICE, row=number, characteristics=further, price_basis=basis, **named, **sizes
+    )
 
 
 def _stripped(value: object) -> object:

@@ -136,7 +136,7 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
     """The lowest comparable price of each product and draft; no slice when nothing changed."""
     today = now.date()
     rates = home.rates.until(today)
-    version = f"1({_inputs(home)};{_matched(home)};{_digest(rates)})"
+    version = f"2({_inputs(home)};{_matched(home)};{_digest(rates)})"
     known = home.warehouse.watermarks(BEST_PRICES, CATALOGUE).get(CATALOGUE)
     target = Watermark(1, version)
     if not target.replaces(known):

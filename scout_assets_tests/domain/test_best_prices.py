@@ -1,11 +1,12 @@
 """Best prices: the least of the comparable ones."""
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 
 import pytest
 
-from scout_assets.domain.best_prices import Good, Quote, best_prices, comparable_units
+from scout_assets.domain.best_prices import Good, Quote, best_prices, unit_price
 from scout_assets.domain.money import Rates
 
 TODAY = date(2026, 11, 22)
@@ -30,24 +31,35 @@ def test_the_lowest_price_wins_and_says_whose_it_is():
     assert (row["sources_count"], row["quotes"], row["not_comparable"]) == (3, 3, 0)
 
 
-def test_a_case_is_brought_to_one_unit():
-    assert best(quote("54", units=6))["min_price"] == 9
-
-
 @pytest.mark.parametrize(
-    ("basis", "pack", "units"),
+    ("basis", "pack", "unit"),
     [
-        ("case", 6, 6),
-        ("pack", 12, 12),
-        (None, 6, 6),
-        ("bottle", 6, 1),
-        ("unit", 6, 1),
-        ("retail", 6, 1),
-        ("case", None, 1),
+        ("case", 6, "9"),
+        ("pack", 12, "4.5"),
+        (None, 6, "9"),
+        (None, None, "54"),
+        ("bottle", 6, "54"),
+        ("unit", 6, "54"),
+        ("retail", 6, "54"),
+        ("kg", 6, "13.5"),
+        ("litre", 6, "40.5"),
+        ("case", None, None),
+        ("pallet", 6, None),
     ],
 )
-def test_what_a_price_stands_for(basis, pack, units):
-    assert comparable_units(basis, pack) == units
+def test_what_one_unit_costs(basis, pack, unit):
+    found = unit_price(Decimal(54), basis, pack, size_ml=750.0, size_g=250.0)
+    assert found == (None if unit is None else Decimal(unit))
+
+
+def test_a_price_by_weight_needs_a_weight():
+    assert unit_price(Decimal(20), "lb", None, size_g=453.59237) == 20
+    assert unit_price(Decimal(20), "kg", None, size_ml=750.0) is None
+
+
+def test_what_cannot_be_brought_to_one_unit_is_counted_and_left_out():
+    row = best(quote("12", "berg", None), replace(quote("1"), price=None))
+    assert (row["min_price"], row["not_comparable"]) == (12, 1)
 
 
 def test_another_size_is_no_price_for_this_product():

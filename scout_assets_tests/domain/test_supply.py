@@ -303,7 +303,31 @@ def test_items_quote_for_what_they_are_linked_to():
     linked = dict.fromkeys((*items, "acme/not-there"), "berg/1")
     (quote,) = supply.quotes_of_items(items, linked)
     assert (quote.product_id, quote.source, quote.item_id) == ("berg/1", "acme", "acme/A-1")
-    assert (quote.price, quote.units, quote.size) == (60, 6, 250.0)
+    assert (quote.price, quote.size, quote.available) == (10, 250.0, None)
+
+
+@pytest.mark.parametrize(
+    ("printed", "available"),
+    [
+        (None, None),
+        ("12", True),
+        ("12 cs", True),
+        ("0", False),
+        ("Sold out", False),
+        ("ausverkauft", False),
+        ("few left", None),
+    ],
+)
+def test_a_printed_stock_says_whether_there_is_any(printed, available):
+    assert supply.availability(printed) is available
+
+
+def test_the_price_of_a_case_of_unknown_size_is_not_compared():
+    item = stored(price=Decimal(60), currency="EUR", price_basis="case", quantity="0")
+    (quote,) = supply.quotes_of_items({item["item_id"]: item}, {item["item_id"]: "berg/1"})
+    assert (quote.price, quote.available) == (None, False)
+    (record,) = supply.item_records([item])
+    assert record["price"] is None
 
 
 def test_listed_products_quote_for_themselves():
@@ -314,9 +338,9 @@ def test_listed_products_quote_for_themselves():
     ]
     silent = offers[0] | {"price": None}
     (quote,) = supply.quotes_of_offers([*offers, silent], products)
-    assert (quote.product_id, quote.item_id, quote.units, quote.available) == (
+    assert (quote.product_id, quote.item_id, quote.price, quote.available) == (
         "berg/1",
         None,
-        4,
+        10,
         True,
     )

@@ -81,6 +81,11 @@ def test_a_field_goes_before_what_the_name_says():
     assert (one.vintage, one.pack_count) == (2020, 12)
 
 
+def test_a_unit_price_is_for_one_unit():
+    assert item(unit_price=9.4, pack_count=12).price_basis == "unit"
+    assert item(price=9.4, pack_count=12).price_basis is None
+
+
 @pytest.mark.parametrize(
     ("printed", "price"),
     [

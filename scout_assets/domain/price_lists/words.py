@@ -20,6 +20,7 @@ __all__ = [
     "is_no_price",
     "is_plain_dollar",
     "is_size",
+    "is_sold_out",
     "meaning",
     "tokens",
     "word_list",
@@ -212,6 +213,11 @@ def is_no_price(text: str) -> bool:
     words = tokens(text)
     joined = " ".join(words)
     return not words or joined in word_list("no_price") or joined.startswith(_no_price_starts())
+
+
+def is_sold_out(text: str) -> bool:
+    """Whether a text in place of a stock says that there is none: "sold out", "0", "OOS"."""
+    return " ".join(tokens(text)) in word_list("sold_out")
 
 
 @cache
