@@ -16,6 +16,7 @@ from scout_assets.orchestration.assets.sources import master_list, sources
 from scout_assets.orchestration.assets.suppliers import build_suppliers
 from scout_assets.orchestration.automation import flow_on, sources_changed
 from scout_assets.orchestration.io_managers import WarehouseIOManager
+from scout_assets.orchestration.judging import review_follows
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
 
 LANES = {Kind.ROASTER: "roasters"}
@@ -61,7 +62,13 @@ def build_defs(
         schedules=[supply.master_sync(hours), supply.clean_shared_files_daily],
         # Steps batch and run concurrently inside; a process for each would only cost its start.
         executor=dg.in_process_executor,
-        sensors=[sources_changed, flow_on, supply.watched_lists, supply.analysis_jobs],
+        sensors=[
+            sources_changed,
+            flow_on,
+            supply.watched_lists,
+            supply.analysis_jobs,
+            review_follows,
+        ],
         resources={
             "home": home,
             "web": web or Web(),

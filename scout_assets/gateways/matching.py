@@ -33,7 +33,7 @@ from scout_assets.gateways.compared import Compared
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.warehouse import Batch, Watermark
 
-__all__ = ["CATALOGUE", "Matched", "best_price_batch", "match_all"]
+__all__ = ["CATALOGUE", "Matched", "best_price_batch", "match_all", "proposals_expired"]
 
 CATALOGUE = "catalogue"
 """Kind and source of tables that are about all sources at once."""
@@ -94,8 +94,12 @@ def _inputs(home: Home) -> str:
     return _digest((active, marks))
 
 
-def _any_expired(before: Sequence[Row], now: datetime) -> bool:
+def proposals_expired(home: Home, now: datetime) -> bool:
     """Whether a proposal has expired: it comes back with the next matching."""
+    return _any_expired(Compared(home).of("matches"), now)
+
+
+def _any_expired(before: Sequence[Row], now: datetime) -> bool:
     return any(
         row["status"] == Status.POTENTIAL_MATCH and now - row["proposed_at"] >= REVIEW_LASTS
         for row in before
