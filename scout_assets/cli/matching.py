@@ -31,7 +31,10 @@ def match(
     """Match two files: every item gets a product, a score and a decision."""
     from scout_assets.domain.matching import matcher  # heavy: not for other commands
 
-    found = matcher.match(read_csv(items), read_csv(catalogue))
+    try:
+        found = matcher.match(read_csv(items), read_csv(catalogue))
+    except BadConfig as error:
+        raise BadConfig(f"--items {items}, --catalogue {catalogue}: {error}") from error
     columns = ["item_id", "product_id", "score", "decision", "reason", "candidates"]
     rows = _matched(found.table.to_pylist())
     if explain:
@@ -112,7 +115,7 @@ def calibrate(
         "Reliability before and after",
         [
             {"score": f"{b.low:g} to {b.high:g}", "pairs": b.count, "right": b.accepted,
-             "promised before": b.mean_percent, "after": a.mean_percent}
+             "promised before": _rounded(b.mean_percent), "after": _rounded(a.mean_percent)}
             for b, a in zip(before.reliability(scores, right), fitted.reliability(scores, right),
                             strict=True)
             if b.count or a.count
@@ -137,3 +140,7 @@ def calibrate(
         return
     decisions.calibrated(fitted, by, now())
     out.print("used from the next materialisation of suppliers/matches on")
+
+
+def _rounded(percent: float | None) -> str:
+    return "" if percent is None else f"{percent:.1f}"

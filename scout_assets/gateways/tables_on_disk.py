@@ -22,15 +22,24 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def read_csv(path: Path) -> "pl.DataFrame":
-    """All columns as text; empty cells are null. Raises BadConfig naming the file."""
+    """All columns as text; empty cells are null. Raises BadConfig naming the file.
+
+    The header tells what parts the columns: a comma, or what a spreadsheet made of it.
+    """
     import polars as pl  # heavy: not for other commands
 
     try:
-        return pl.read_csv(path, infer_schema=False)
+        return pl.read_csv(path, infer_schema=False, separator=_separator(path))
     except FileNotFoundError:
         raise BadConfig(f"there is no file {path}") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise BadConfig(f"{path} cannot be read as CSV: {error}") from error
+
+
+def _separator(path: Path) -> str:
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        header = lines.readline()
+    return max(",;\t|", key=header.count)
 
 
 def write_csv(path: Path, rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> int:

@@ -56,6 +56,13 @@ def test_no_cell_of_text_begins_a_formula(tmp_path_factory, text):
     assert not cells(path)[1][0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_a_file_saved_by_a_spreadsheet_is_read_whatever_parts_its_columns(tmp_path, mark):
+    path = tmp_path / "in.csv"
+    path.write_text(f"\ufeffid{mark}name\n1{mark}a: b\n", encoding="utf-8")
+    assert read_csv(path).to_dicts() == [{"id": "1", "name": "a: b"}]
+
+
 def test_every_column_is_read_as_text_and_empty_cells_as_nothing(tmp_path):
     path = tmp_path / "in.csv"
     path.write_bytes("\ufeffid,gtin,name\n1,0012345678905,\n".encode())
