@@ -7,7 +7,7 @@ Belongs here: what is new, changed, gone or back. Does not belong here: reading 
 (`capture`), or writing rows (`gateways.warehouse`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -35,14 +35,24 @@ class Capture:
     counters: Mapping[str, int] = field(default_factory=dict)
 
 
+def _as_they_are(_: Mapping[str, Row], listed: Sequence[Row]) -> Sequence[Row]:
+    return listed
+
+
 def fold_rows(
-    before: Iterable[Row], captures: Iterable[tuple[datetime, Sequence[Row]]], key: str
+    before: Iterable[Row],
+    captures: Iterable[tuple[datetime, Sequence[Row]]],
+    key: str,
+    settled: Callable[[Mapping[str, Row], Sequence[Row]], Sequence[Row]] = _as_they_are,
 ) -> list[Row]:
-    """Upsert with gone_at: what a capture lacks stays, marked with that capture's time."""
+    """Upsert with gone_at: what a capture lacks stays, marked with that capture's time.
+
+    `settled` gives the rows of a capture the keys of the known rows (key → row) they continue.
+    """
     rows = {row[key]: row for row in before}
     for captured_at, listed in captures:
         seen = set()
-        for row in listed:
+        for row in settled(rows, listed):
             seen.add(row[key])
             rows[row[key]] = _seen(rows.get(row[key]), row, captured_at)
         for name, row in rows.items():

@@ -7,7 +7,7 @@ quotes for `best_prices`. Does not belong here: reading a workbook (`price_lists
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -47,6 +47,7 @@ __all__ = [
     "quotes_of_offers",
     "read_items",
     "settings",
+    "settled_ids",
 ]
 
 VERSION = "2"
@@ -117,6 +118,38 @@ def _external_id(item: Item, skus: Mapping[str | None, int]) -> str:
     text = "|".join(str(part) for part in item.identity)
     digest = hashlib.sha256(text.encode()).hexdigest()[:16]
     return f"{item.sku}~{digest}" if item.sku else digest
+
+
+def settled_ids(known: Mapping[str, Row], listed: Sequence[Row]) -> list[Row]:
+    """The rows of a list under the ids that the same goods had before.
+
+    An SKU that a list prints for two goods, or for one of two again, would else give a good
+    another's id, and with it another's match.
+    """
+    of_good: dict[tuple[object, ...], str] = {}
+    for item_id, row in sorted(known.items(), key=_listed_first):
+        if row["sku"]:
+            of_good.setdefault(_good(row), item_id)
+    taken: set[str] = set()
+    rows = []
+    for row in listed:
+        before = of_good.get(_good(row)) if row["sku"] else None
+        if before is not None and before not in taken:
+            row = {**row, "item_id": before, "external_id": known[before]["external_id"]}
+        taken.add(row["item_id"])
+        rows.append(row)
+    return rows
+
+
+def _listed_first(one: tuple[str, Row]) -> tuple[bool, str]:
+    return one[1]["gone_at"] is not None, one[0]
+
+
+_GOOD = ("size_ml", "net_weight_g", "pack_count", "vintage")
+
+
+def _good(row: Row) -> tuple[object, ...]:
+    return row["sku"], row["name"].casefold(), *(row[name] for name in _GOOD)
 
 
 def _confidence(sure: Mapping[str, float], item: Item) -> float:

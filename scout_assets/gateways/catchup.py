@@ -17,6 +17,7 @@ from scout_assets.domain.capture import RawSnapshot, Reader
 from scout_assets.domain.failures import BrokenContract
 from scout_assets.domain.history import Capture, Row, fold_offers, fold_rows
 from scout_assets.domain.sources import Source
+from scout_assets.domain.supply import settled_ids
 from scout_assets.domain.tables import (
     LIST_SHEETS,
     OFFERS,
@@ -218,4 +219,6 @@ def _fold(
     if table.mode is WriteMode.REPLACE:
         return list(CAPTURED[table.name](captures[-1])) if captures else list(before)
     rows = [(seen.captured_at, CAPTURED[table.name](seen)) for seen in captures]
+    if table is SUPPLIER_ITEMS:
+        return fold_rows(before, rows, table.key[0], settled_ids)
     return fold_rows(before, rows, table.key[0])

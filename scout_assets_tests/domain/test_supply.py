@@ -1,6 +1,7 @@
 """Suppliers' items: ids, rows, and what of them is matched and compared."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -10,6 +11,7 @@ import pytest
 from scout_assets.domain import supply
 from scout_assets.domain.capture import RawSnapshot
 from scout_assets.domain.failures import BrokenContract
+from scout_assets.domain.history import fold_rows
 from scout_assets.domain.price_lists.model import (
     AlternativePrice,
     Item,
@@ -189,6 +191,43 @@ def test_what_a_declaration_says_about_reading_makes_other_rows(change):
 
 
 # What is matched
+
+
+SMALL = {"sku": "P-2", "name": "Guji", "size_g": 250.0}
+LARGE = {"row": 2, "sku": "P-2", "name": "Guji", "size_g": 1000.0}
+
+
+def settled(*lists: Sequence[dict[str, object]]) -> list[dict[str, str]]:
+    """Name and weight of each good → its id, list after list."""
+    rows: list[dict[str, object]] = []
+    found = []
+    for goods in lists:
+        seen = read(*(item(**good) for good in goods)).items
+        rows = fold_rows(rows, [(RAW.captured_at, seen)], "item_id", supply.settled_ids)
+        there = [row for row in rows if row["gone_at"] is None]
+        found.append({f"{row['name']} {row['net_weight_g']:g}": row["item_id"] for row in there})
+    return found
+
+
+def test_a_good_keeps_its_id_when_its_sku_is_printed_for_another_one_too():
+    first, both, large = settled([SMALL], [SMALL, LARGE], [LARGE])
+    assert first == {"Guji 250": "acme/P-2"}
+    assert both["Guji 250"] == "acme/P-2"
+    assert both["Guji 1000"].startswith("acme/P-2~")
+    assert large == {"Guji 1000": both["Guji 1000"]}, "and nobody inherits it"
+
+
+def test_a_good_whose_name_or_size_changes_goes_on_under_its_sku():
+    (_, renamed) = settled([SMALL], [{**SMALL, "name": "Guji natural", "size_g": 200.0}])
+    assert renamed == {"Guji natural 200": "acme/P-2"}
+
+
+def test_two_alike_do_not_share_an_id():
+    twice = [{**SMALL, "price": Decimal(5)}, {**SMALL, "row": 2, "currency": "USD"}]
+    rows = read(*(item(**good) for good in twice)).items
+    made = supply.settled_ids({"acme/P-2": stored(**SMALL)}, rows)
+    assert made[0]["item_id"] == "acme/P-2"
+    assert made[1]["item_id"].startswith("acme/P-2~")
 
 
 def stored(**fields):
