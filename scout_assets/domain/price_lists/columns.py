@@ -38,6 +38,8 @@ _LEAST = {
 }
 """Per field: the least fit of the values, and the least sum of fit and header score."""
 _LEAST_PRICE = (0.2, 0.6)
+_PLAIN = 0.7
+"""A header that says a field with this score says it plainly."""
 _KIND_RANK = {None: 0, "discount": 1, "upcoming": 2, "gross": 3, "retail": 4, "previous": 5}
 _BASIS_RANK = {"case": 0, "pallet": 1, "bottle": 2, "unit": 2, "kg": 3, "lb": 3, "litre": 3}
 
@@ -208,7 +210,8 @@ def _prices(choice: _Choice, given: Mapping[str, int]) -> list[PriceColumn]:
     found = []
     reserved = {column for name, column in given.items() if name != "price"}
     for column, shape in choice.profiles.items():
-        fit, words = fits("price", shape), _header_score(choice, column, "price")
+        words = _header_score(choice, column, "price")
+        fit = fits("price", shape, words >= _PLAIN)
         low, total = _LEAST_PRICE
         chosen = column == given.get("price")
         if column in reserved or not (chosen or (fit >= low and fit + words >= total)):

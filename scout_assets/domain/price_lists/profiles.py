@@ -218,10 +218,14 @@ def profile(cells: Sequence[Cell], marks: Sequence[str], rows: int) -> Profile:
         fill=count / max(rows, 1),
         distinct=len(set(texts)) / count,
         length=sum(map(len, texts)) / count,
-        counting=len(numbers) > 3 and all(b - a == 1 for a, b in pairwise(numbers)),
+        counting=len(numbers) > 3 and _is_counting(numbers),
         largest=max(numbers, default=0.0),
         **shares,
     )
+
+
+def _is_counting(numbers: Sequence[float]) -> bool:
+    return numbers[0].is_integer() and all(b - a == 1 for a, b in pairwise(numbers))
 
 
 _SHARES = (
@@ -323,23 +327,30 @@ def _number_kinds(number: float, cell: Cell, text: str, shows: str) -> list[str]
     return kinds
 
 
-def fits(field: str, p: Profile) -> float:
-    """How well the values of a column fit a field, 0 to 1."""
-    return round(max(0.0, min(1.0, _FITS[field](p))), 3)
+def fits(field: str, p: Profile, named: bool = False) -> float:
+    """How well the values of a column fit a field, 0 to 1.
+
+    `named`: the header plainly says the field, which overrules what the values look like.
+    """
+    fit = _FITS_NAMED[field](p) if named and field in _FITS_NAMED else _FITS[field](p)
+    return round(max(0.0, min(1.0, fit)), 3)
 
 
 def _as_price(p: Profile) -> float:
+    if p.counting:
+        return 0.0
+    codes = p.code > 0.9 and p.distinct > 0.95 and p.decimal == 0 and p.largest > 9999
+    return 0.1 if p.money < 0.4 and (p.year > 0.8 or codes) else _as_amount(p)
+
+
+def _as_amount(p: Profile) -> float:
+    """Prices, where years, codes and row numbers are out of the question."""
     priced = p.numeric / max(1 - p.no_price, 0.01) if p.no_price < 1 else 0.0
     if p.negative > 0.2 or p.fine > 0.5:
         return 0.0
-    if priced < 0.5 or p.percent > 0.3 or p.gtin > 0.5 or p.counting or p.dates > 0.3:
+    if priced < 0.5 or p.percent > 0.3 or p.gtin > 0.5 or p.dates > 0.3:
         return 0.0
-    fit = 0.45 * min(priced, 1.0) + 0.45 * (p.money >= 0.4) + 0.2 * (p.decimal >= 0.25)
-    if p.money < 0.4 and (
-        p.year > 0.8 or (p.code > 0.9 and p.distinct > 0.95 and p.decimal == 0 and p.largest > 9999)
-    ):
-        return 0.1
-    return fit
+    return 0.45 * min(priced, 1.0) + 0.45 * (p.money >= 0.4) + 0.2 * (p.decimal >= 0.25)
 
 
 def _as_pack(p: Profile) -> float:
@@ -384,3 +395,4 @@ _FITS: dict[str, Callable[[Profile], float]] = {
     "category": lambda p: p.text * (0.5 if p.distinct < 0.5 or p.filled < 8 else 0.1),
     "quantity": lambda p: 0.5 * max(p.numeric, p.no_price, p.filled > 0) * (p.money < 0.5),
 }
+_FITS_NAMED: dict[str, Callable[[Profile], float]] = {"price": _as_amount}

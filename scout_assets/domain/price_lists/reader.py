@@ -402,6 +402,10 @@ def _price_use(columns: Columns, price: PriceColumn) -> ColumnUse:
     return use.model_copy(update={"basis": price.meaning.kind or price.basis})
 
 
+_WITHOUT_PRICES = 0.5
+"""The confidence in a sheet of items without any price, at most: its prices were not found."""
+
+
 def _confidence(
     read: _SheetRead, table: _Table, columns: Columns, items: Sequence[Item], rejects: int
 ) -> tuple[float, list[str]]:
@@ -426,4 +430,5 @@ def _confidence(
         reasons.append(f"{rejects} rows in quarantine")
     if not columns.prices:
         reasons.append("no price column found")
-    return round((header + name + priced + clean) / 4, 2), reasons
+    sure = (header + name + priced + clean) / 4
+    return round(sure if priced else min(sure, _WITHOUT_PRICES), 2), reasons

@@ -10,6 +10,7 @@ from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.grids import Area, Cell, Sheet, Style
 from scout_assets.domain.price_lists.model import PriceList, Role
 from scout_assets.domain.price_lists.reader import ReadSettings, read_price_list
+from scout_assets.domain.quality import LEAST_CONFIDENCE
 from scout_assets_tests.domain.price_lists.lists import book, only, read, table
 
 WINES = """
@@ -117,6 +118,50 @@ MU-02 | Horseradish | 12.00 | 11.50 | 11.00
         (Decimal("9.80"), 5),
         (Decimal("9.10"), 10),
     ]
+
+
+@pytest.mark.parametrize(
+    ("header", "printed"),
+    [
+        ("Price USD", [10, 25, 61, 99, 14]),  # like years of two digits
+        ("Price", [1998, 2005, 1987, 2019, 2011]),  # like years
+        ("Price (JPY)", [12000, 98450, 33100, 4700, 51000]),  # like codes
+        ("Preis", [7, 8, 9, 10, 11]),  # like numbers of rows
+        ("Price EUR", ["5,50", "6,50", "7,50", "8,50", "9,50"]),
+        ("Unit price", [3, 3, 3, 3, 3]),
+    ],
+)
+def test_a_header_that_says_price_overrules_what_numbers_look_like(header, printed):
+    rows = [["SKU", "Product", header]]
+    rows += [[f"A-{i}", f"Mug {i} of stoneware", price] for i, price in enumerate(printed, 10)]
+    found = read(rows)
+    assert [item.price for item in found.items] == [
+        Decimal(str(price).replace(",", ".")) for price in printed
+    ]
+    assert [item.vintage for item in found.items] == [None] * 5
+
+
+def test_without_a_header_that_says_so_years_and_codes_are_no_prices():
+    rows = """
+Vintage | Wine          | Number | Price
+1998    | Rosso di Sopra | 61230  | $31
+2005    | Rosso di Sotto | 70412  | $24
+2011    | Bianco         | 81555  | $18
+"""
+    assert [str(item.price) for item in read(rows).items] == ["31", "24", "18"]
+    assert {item.price_alternatives for item in read(rows).items} == {()}
+
+
+def test_a_list_without_any_price_is_read_with_little_confidence():
+    rows = """
+SKU   | Product          | Colour
+T-100 | Teapot, cast iron | black
+T-101 | Kettle, enamel    | red
+"""
+    (sheet,) = read(rows).sheets
+    assert sheet.items == 2
+    assert sheet.confidence < LEAST_CONFIDENCE
+    assert "no price column found" in sheet.reasons
 
 
 def test_retail_and_former_prices_are_never_the_primary_one():
