@@ -11,6 +11,7 @@ import csv
 import io
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 
 from charset_normalizer import from_bytes
 from selectolax.lexbor import LexborHTMLParser, LexborNode
@@ -98,34 +99,58 @@ def _oddness(text: str) -> int:
 
 
 def read_delimited(text: str, name: str, max_cells: int) -> Sheet:
-    """The one sheet of a csv; blank lines count as rows. Raises Refused above `max_cells`."""
+    """The one sheet of a csv; blank lines count as rows.
+
+    Raises Refused above `max_cells`, BrokenContract where a field is too long to be one.
+    """
+    csv.field_size_limit(_FIELD_LIMIT)  # of the process: putting it back would race with threads
     hint = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
     delimiter = hint[1] if hint else _delimiter(text)
     body = text[hint.end() :] if hint else text
     rows: list[list[Cell]] = []
     cells = 0
-    for row in _records(body, delimiter):
-        cells += len(row)
-        if cells > max_cells:
-            raise Refused(f"{name} holds more than {max_cells:,} cells; split the list")
-        rows.append(list(row))
+    try:
+        for row in _records(body, delimiter):
+            cells += len(row)
+            if cells > max_cells:
+                raise Refused(f"{name} holds more than {max_cells:,} cells; split the list")
+            rows.append(list(row))
+    except csv.Error as error:
+        raise BrokenContract(
+            f"{name}, {error}; it is no list, or its delimiter "
+            f"{delimiter!r} was guessed wrong: save it anew as csv or xlsx"
+        ) from error
     return Sheet(name, rows)
 
 
 def _records(text: str, delimiter: str) -> list[list[str]]:
-    """All records; where a quote is never closed, quotes are taken for inches."""
-    previous = csv.field_size_limit(_FIELD_LIMIT)
+    """All records; where quotes are not well-formed, each line may be one by itself."""
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error:
+        by_line = list(_lines(io.StringIO(text, newline=None), delimiter))
     try:
         quoted = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-        if not any(field.count("\n") > 50 for row in quoted[-3:] for field in row):
-            return quoted
-    except csv.Error:
-        quoted = []  # a field above the limit: the quote that opened it is no quote
-    finally:
-        csv.field_size_limit(previous)
-    return list(
-        csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    )
+    except csv.Error:  # a field above the limit: the quote that opened it is no quote
+        return by_line
+    return max((quoted, by_line), key=_of_one_width)
+
+
+def _of_one_width(records: Sequence[Sequence[str]]) -> float:
+    """The share of records that have as many fields as most."""
+    widths = Counter(len(record) for record in records if record)
+    return max(widths.values(), default=0) / max(widths.total(), 1)
+
+
+def _lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """A record per line; quotes that do not pair on a line are inches."""
+    for number, line in enumerate(lines, 1):
+        paired = line.count('"') % 2 == 0
+        quoting = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
+        try:
+            yield from csv.reader([line], delimiter=delimiter, quoting=quoting)
+        except csv.Error as error:
+            raise csv.Error(f"line {number}: {error}") from error
 
 
 def _delimiter(text: str) -> str:
@@ -135,12 +160,21 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=lambda delimiter: scores[delimiter])
 
 
-def _evenness(lines: list[str], delimiter: str) -> float:
-    widths = Counter(len(row) for row in csv.reader(lines, delimiter=delimiter) if len(row) > 1)
+def _evenness(lines: Sequence[str], delimiter: str) -> float:
+    widths = Counter(len(row) for row in _tried(lines, delimiter) if len(row) > 1)
     if not widths:
         return 0.0
     width, count = widths.most_common(1)[0]
     return float(count / len(lines) * min(width, 6) ** 0.5)
+
+
+def _tried(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """The records of the first lines; fields too long are what this delimiter does not cut."""
+    try:
+        return list(csv.reader(lines, delimiter=delimiter))
+    except csv.Error:
+        short = [line for line in lines if len(line) < _FIELD_LIMIT]
+        return list(_lines(short, delimiter))
 
 
 def read_markup(text: str, name: str, max_cells: int) -> list[Sheet]:

@@ -120,6 +120,30 @@ def test_quotes_that_are_never_closed_are_inches():
     assert rows[2] == ["Monitor B", '27"', "149.00"]
 
 
+def test_a_quote_that_is_never_closed_costs_its_own_line_only():
+    quoted = [f'A-{i},"Plate, {i} cm",{i}.20' for i in range(10)]
+    body = "\n".join(["SKU,Name,Price", *quoted[:4], 'A-99,"Plate 24,7.20', *quoted[4:]])
+    rows = texts(read_workbook(body.encode(), "list.csv"))
+    assert rows[4] == ["A-3", "Plate, 3 cm", "3.20"]
+    assert rows[5] == ["A-99", '"Plate 24', "7.20"]
+    assert rows[-1] == ["A-9", "Plate, 9 cm", "9.20"]
+
+
+def test_a_quote_that_is_never_closed_among_long_rows_is_no_fault():
+    rows = [f"A-{i},Plate {i} {'y' * 900},{i}.20" for i in range(400)]
+    rows[3] = rows[3].replace("Plate", '"Plate')
+    read = texts(read_workbook("\n".join(["SKU,Name,Price", *rows]).encode(), "list.csv"))
+    assert [row[0] for row in read[1:]] == [f"A-{i}" for i in range(400)]
+
+
+def test_a_long_field_is_read_and_one_of_a_million_characters_is_told():
+    rows = ["SKU,Name,Price", "A-1,Cup,2.50", f"A-2,{'x' * 200_000},3.00"]
+    assert len(texts(read_workbook("\n".join(rows).encode(), "list.csv"))[2][1]) == 200_000
+    rows.append(f"A-3,{'x' * 1_000_001},3.00")
+    with pytest.raises(BrokenContract, match=r"line 4: field larger than .*delimiter ','"):
+        read_workbook("\n".join(rows).encode(), "list.csv")
+
+
 def test_a_page_saved_as_xls_is_read_as_its_table():
     page = (
         "<html><body><table><tr><th>SKU</th><th colspan=2>Item</th><th>Price</th></tr>"

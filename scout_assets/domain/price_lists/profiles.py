@@ -95,6 +95,8 @@ _CODE = re.compile(
     r"(?=.*\d)[A-Za-z0-9\u0400-\u04ff]+(?:[-_./#+][A-Za-z0-9\u0400-\u04ff]+)*"
     r"|[A-Z\u0410-\u042f]{1,5} \d{2,8}(?:[-/]\d{1,4})?"  # "CD 010"
 )
+_LONGEST_READ = 500
+"""Characters of a cell that are looked at; searching words takes the square of a text's length."""
 _FINE = re.compile(r"\d[.,]\d{5,}")  # measures and coordinates, never a printed price
 _WORD = re.compile(r"[^\W\d_]{3,}\s|\s[^\W\d_]{3,}")
 _URL = re.compile(r"https?://|www\.|\S@\S+\.\w", re.IGNORECASE)
@@ -204,7 +206,7 @@ def profile(cells: Sequence[Cell], marks: Sequence[str], rows: int) -> Profile:
         return Profile()
     kinds: Counter[str] = Counter()
     numbers: list[float] = []
-    texts = [shown(cell) for cell in cells]
+    texts = [shown(cell)[:_LONGEST_READ] for cell in cells]
     mark = decimal_mark(cells)
     for cell, text, shows in zip(cells, texts, marks, strict=True):
         kinds.update(_kinds(cell, text, shows))

@@ -419,6 +419,13 @@ A-5 | Rooi | 100 g | 6.00
     assert found.counters["rows/quarantined"] == 3
 
 
+def test_a_cell_of_endless_text_costs_one_row_and_no_time():
+    rows = [["SKU", "Name", "Price"], ["A-1", "Cup", 2.5], ["A-2", "x" * 300_000, 3.0]]
+    found = read(rows)
+    assert [item.sku for item in found.items] == ["A-1"]
+    assert "at most 2000 characters" in found.quarantine[0].reason
+
+
 def test_duplicates_are_marked_and_what_differs_in_vintage_size_or_pack_is_none():
     rows = """
 SKU | Wine  | Vintage | Size  | Pack | Price
