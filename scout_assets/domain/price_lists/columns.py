@@ -19,7 +19,14 @@ from scout_assets.domain.grids import Cell, Sheet, column_letter, column_number,
 from scout_assets.domain.lexicon import fold
 from scout_assets.domain.price_lists.headers import Header
 from scout_assets.domain.price_lists.profiles import Profile, amount_of, decimal_mark, fits, profile
-from scout_assets.domain.price_lists.words import FIELDS, Meaning, field_scores, is_size, meaning
+from scout_assets.domain.price_lists.words import (
+    FIELDS,
+    Meaning,
+    currency_of,
+    field_scores,
+    is_size,
+    meaning,
+)
 from scout_assets.domain.specs import extract
 
 __all__ = ["Columns", "PriceColumn", "find_columns"]
@@ -35,6 +42,7 @@ _LEAST = {
     "pack": (0.25, 0.85),
     "quantity": (0.05, 0.8),
     "category": (0.05, 0.8),
+    "currency": (0.2, 0.95),
 }
 """Per field: the least fit of the values, and the least sum of fit and header score."""
 _LEAST_PRICE = (0.2, 0.6)
@@ -46,7 +54,10 @@ _BASIS_RANK = {"case": 0, "pallet": 1, "bottle": 2, "unit": 2, "kg": 3, "lb": 3,
 
 @dataclass(frozen=True)
 class PriceColumn:
-    """A column of prices and what they are for. `also`: a second basis, printed a line below."""
+    """A column of prices and what they are for. `also`: a second basis, printed a line below.
+
+    `sign`: a cell that prints the currency most of its cells print; "" for none.
+    """
 
     column: int
     label: str
@@ -56,6 +67,7 @@ class PriceColumn:
     also: str | None = None
     hidden: bool = False
     mark: str | None = None
+    sign: str = ""
 
     @property
     def is_secondary(self) -> bool:
@@ -252,7 +264,18 @@ def _price_column(choice: _Choice, column: int, score: float) -> PriceColumn:
         also=bases[1] if len(bases) > 1 else None,
         hidden=column in choice.sheet.hidden_columns,
         mark=decimal_mark(choice.cells[column]),
+        sign=_printed_currency(choice.cells[column]),
     )
+
+
+def _printed_currency(cells: Sequence[Cell]) -> str:
+    printed: dict[str, list[str]] = {}
+    for cell in cells:
+        code = currency_of(cell, near_amount=True) if isinstance(cell, str) else None
+        if isinstance(cell, str) and code is not None:
+            printed.setdefault(code, []).append(cell)
+    most = max(printed.values(), key=len, default=[])
+    return most[0] if 2 * len(most) >= len(cells) and most else ""
 
 
 def _singles(

@@ -64,6 +64,7 @@ class Maker:
         self._years_in_names = bool(names) and (
             "vintage" in columns.fields or years >= _VINTAGES_IN_NAMES * len(names)
         )
+        self._named = {p.meaning.currency for p in columns.prices if p.meaning.currency}
         self._size_factor = _bare_size(columns)
         self._liquid = _is_liquid(sheet, columns)
         said = columns.labels.get(columns.fields.get("name", -1), "")
@@ -261,7 +262,11 @@ class Maker:
     def _currency(
         self, line: Line, price: PriceColumn | None, section: tuple[str, ...]
     ) -> str | None:
-        """From the cell, its format, the header, the section, the sheet, the file: the first."""
+        """From the row's own column, the cell, its format, the header, the section, the sheet,
+        the file: the first. Headers of several currencies say more than one column can."""
+        own = self._own_currency(line) if price is None or len(self._named) < 2 else None
+        if own is not None:
+            return own
         if price is not None:
             cell = line.cells.get(price.column)
             texts = [
@@ -281,6 +286,12 @@ class Maker:
             if found:
                 return found
         return self._context.currency
+
+    def _own_currency(self, line: Line) -> str | None:
+        """What the column of currencies says; there any code of three letters is one."""
+        text = shown(line.cells.get(self._columns.fields.get("currency", -1)))
+        code = text if _ISO_CODE.fullmatch(text) and not is_no_price(text) else None
+        return self._resolved(currency_of(text, True), text) or code
 
     def _resolved(self, found: str | None, text: str) -> str | None:
         if found == "USD" and self._context.dollar and is_plain_dollar(text):
@@ -359,6 +370,7 @@ class Maker:
             if (column not in fields and column not in prices)
             or (column in prices and price_or_none(cell) is None)
             or (column == self._columns.fields.get("vintage") and vintage_of(cell) is None)
+            or (column == self._columns.fields.get("currency") and not self._own_currency(line))
         }
         struck = {
             f"{self._columns.label(column)}, struck out": text
@@ -378,6 +390,7 @@ def price_or_none(cell: Cell) -> Decimal | None:
     return amount_of(cell) or None
 
 
+_ISO_CODE = re.compile(r"[A-Z]{3}")
 _SIGN = r"(?:[$\u20ac\u00a3\u20b9\u20bd\u20b4\u00a5]|\b(?:USD|EUR|GBP|CHF|CAD|AUD)\b)"
 _MARKED_AMOUNT = re.compile(
     rf"{_SIGN}\s?\d[\d.,]*\d|{_SIGN}\s?\d|\d[\d.,]*\d?\s?(?:\u20ac|z\u0142|\u20bd|\u20b4|EUR|USD|CHF)"

@@ -193,6 +193,7 @@ class Profile:
     dates: float = 0.0
     negative: float = 0.0
     fine: float = 0.0
+    currency: float = 0.0
     text: float = 0.0
     distinct: float = 0.0
     length: float = 0.0
@@ -247,6 +248,7 @@ _SHARES = (
     "dates",
     "negative",
     "fine",
+    "currency",
     "text",
 )
 
@@ -292,6 +294,8 @@ def _kinds_of_text(text: str) -> tuple[str, ...]:
         kinds.append("gtin")
     if _WORD.search(text) or sum(map(str.isalpha, text)) >= max(2, 0.4 * len(text)):
         kinds.append("text")
+    if len(text) <= 20 and text.isprintable() and not any(map(str.isdigit, text)):
+        kinds += ["currency"] * (currency_of(text, near_amount=True) is not None)
     if len(text) <= 25:
         said = extract(text)
         if (said.size_ml or said.size_g) is not None:
@@ -394,6 +398,7 @@ _FITS: dict[str, Callable[[Profile], float]] = {
     "sku": _as_sku,
     "gtin": lambda p: p.gtin,
     "brand": lambda p: 0.5 * p.text * (p.length < 50) * (p.url < 0.3),
+    "currency": lambda p: p.currency * (1.0 if p.length == len("EUR") else 0.6),
     "category": lambda p: p.text * (0.5 if p.distinct < 0.5 or p.filled < 8 else 0.1),
     "quantity": lambda p: 0.5 * max(p.numeric, p.no_price, p.filled > 0) * (p.money < 0.5),
 }

@@ -343,9 +343,9 @@ def _usual_basis(reads: Sequence[_SheetRead]) -> str | None:
 
 
 def _own_context(sheet: Sheet, columns: Columns, context: Context) -> Context:
-    """The currency most of the table's own price columns show, before that of the file."""
+    """The currency the first of the table's price columns shows, before that of the file."""
     for price in columns.prices:
-        shows = sheet.column_formats.get(price.column, "")
+        shows = sheet.column_formats.get(price.column) or price.sign
         found = price.meaning.currency or (currency_of(shows, True) if shows else None)
         if found:
             plain = is_plain_dollar(shows or price.label)

@@ -37,6 +37,7 @@ FIELDS = (
     "pack",
     "quantity",
     "category",
+    "currency",
     "price",
 )
 _TOKEN = re.compile(r"[^\W_]+|[#%\u2116]")

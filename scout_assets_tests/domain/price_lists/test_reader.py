@@ -385,6 +385,42 @@ def test_currencies_are_read_from_number_formats():
     assert [item.currency for item in found.items] == ["EUR", "GBP"]
 
 
+@pytest.mark.parametrize("header", ["Currency", "Ccy", "Währung", "Devise", "Waluta", "Валюта"])
+def test_a_column_of_currencies_says_the_currency_of_each_row(header: str):
+    rows = f"""
+SKU | Name  | Price GBP | {header}
+A-1 | Cup   | 2.50      | EUR
+A-2 | Mug   | 3.50      | $
+A-3 | Plate | 4.50      | PEN
+A-4 | Bowl  | 5.50      |
+A-5 | Jar   | 6.50      | ask us
+"""
+    found = read(rows).items
+    assert [item.currency for item in found] == ["EUR", "USD", "PEN", "GBP", "GBP"]
+    assert [item.characteristics for item in found] == [{}, {}, {}, {}, {header: "ask us"}]
+
+
+def test_a_column_of_currencies_can_be_declared():
+    rows = "SKU | Name | Price | In\nA-1 | Cup | 2.50 | EUR\nA-2 | Mug | 3.50 | CHF"
+    found = read(rows, ReadSettings(column_mapping={"currency": "In"}))
+    assert [item.currency for item in found.items] == ["EUR", "CHF"]
+
+
+def test_headers_of_several_currencies_say_more_than_one_column_of_them():
+    rows = "SKU | Name | Price USD | Price EUR | Currency\nA-1 | Cup | 2.50 | 2.30 | EUR"
+    item = only(rows)
+    assert (item.currency, item.price_alternatives[0].currency) == ("USD", "EUR")
+
+
+def test_the_sign_of_one_price_column_counts_for_those_without():
+    rows = """
+Art  | Bezeichnung   | EK    | UVP
+1001 | Kaffee Alba   | 10,15 | 15,90 €
+1002 | Kaffee Brio   | 11,25 | 16,90 €
+"""
+    assert [item.currency for item in read(rows).items] == ["EUR", "EUR"]
+
+
 @pytest.mark.parametrize(
     ("note", "currency"),
     [("Prices in AUD", "AUD"), ("All prices Canadian dollars", "CAD"), ("Price list", "USD")],
