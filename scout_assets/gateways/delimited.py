@@ -146,9 +146,12 @@ def _lines(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
     """A record per line; quotes that do not pair on a line are inches."""
     for number, line in enumerate(lines, 1):
         paired = line.count('"') % 2 == 0
-        quoting = csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE
         try:
-            yield from csv.reader([line], delimiter=delimiter, quoting=quoting)
+            yield from csv.reader(
+                [line],
+                delimiter=delimiter,
+                quoting=csv.QUOTE_MINIMAL if paired else csv.QUOTE_NONE,
+            )
         except csv.Error as error:
             raise csv.Error(f"line {number}: {error}") from error
 

@@ -12,6 +12,7 @@ price is primary only in a table that has no other.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from statistics import median
 
 from scout_assets.domain.failures import BadConfig
@@ -24,6 +25,7 @@ from scout_assets.domain.price_lists.words import (
     Meaning,
     currency_of,
     field_scores,
+    is_break,
     is_size,
     meaning,
 )
@@ -48,6 +50,8 @@ _LEAST = {
 _LEAST_PRICE = (0.2, 0.6)
 _PLAIN = 0.7
 """A header that says a field with this score says it plainly."""
+_DECLARED = 2.0
+"""The score of a column that the configuration names, above any that is found."""
 _KIND_RANK = {None: 0, "discount": 1, "upcoming": 2, "gross": 3, "retail": 4, "previous": 5}
 _BASIS_RANK = {"case": 0, "pallet": 1, "bottle": 2, "unit": 2, "kg": 3, "lb": 3, "litre": 3}
 
@@ -228,7 +232,8 @@ def _prices(choice: _Choice, given: Mapping[str, int]) -> list[PriceColumn]:
         chosen = column == given.get("price")
         if column in reserved or not (chosen or (fit >= low and fit + words >= total)):
             continue
-        found.append(_price_column(choice, column, 2.0 if chosen else fit + words))
+        found.append(_price_column(choice, column, _DECLARED if chosen else fit + words))
+    found = _with_breaks(choice, found)
     sure = [price for price in found if _is_money(choice, price)]
     if sure:
         # Beside columns of money, numbers that no header calls prices are something else.
@@ -243,6 +248,35 @@ def _prices(choice: _Choice, given: Mapping[str, int]) -> list[PriceColumn]:
     return found
 
 
+_LEAST_FALLING = 0.8
+
+
+def _with_breaks(choice: _Choice, prices: Sequence[PriceColumn]) -> list[PriceColumn]:
+    """Under labels such as "1-9", "10+" stand prices when they fall as the quantity grows;
+    otherwise it may be the stock of a size, and is left out."""
+    breaks = [price for price in prices if is_break(price.label) and price.score < _DECLARED]
+    others = [price for price in prices if price not in breaks]
+    series = breaks if len(breaks) > 1 else [*others[:1], *breaks]
+    steps = list(pairwise(series))
+    fall = all(
+        (one.meaning.min_quantity or 0) < (other.meaning.min_quantity or 0)
+        and _is_falling([ratio for ratio, _ in _ratios(choice, one, other, None)])
+        for one, other in steps
+    )
+    if not (steps and fall):
+        return others
+    return [
+        replace(price, score=max(price.score, 1.0)) if price in breaks else price
+        for price in prices
+    ]
+
+
+def _is_falling(ratios: Sequence[float]) -> bool:
+    """Whether the former is at least the latter on most rows, and more on some."""
+    enough = sum(ratio >= 1 for ratio in ratios) >= _LEAST_FALLING * len(ratios)
+    return enough and any(ratio > 1 for ratio in ratios)
+
+
 def _is_money(choice: _Choice, price: PriceColumn) -> bool:
     return choice.profiles[price.column].money >= 0.4 or price.meaning.currency is not None
 
@@ -250,8 +284,9 @@ def _is_money(choice: _Choice, price: PriceColumn) -> bool:
 def _price_column(choice: _Choice, column: int, score: float) -> PriceColumn:
     label = choice.labels.get(column, "")
     said = meaning(label)
-    nearest = meaning(choice.lowest.get(column, "")).bases
-    said = said._replace(bases=nearest or said.bases)
+    nearest = meaning(choice.lowest.get(column, ""))
+    least = nearest.min_quantity if said.min_quantity is None else said.min_quantity
+    said = said._replace(bases=nearest.bases or said.bases, min_quantity=least)
     if is_size(label):  # "1 kg" above a column of prices is what is sold, not how it counts
         said = said._replace(bases=(), min_quantity=None)
     bases = [basis for basis in said.bases if basis in _BASIS_RANK]
@@ -282,7 +317,7 @@ def _singles(
     choice: _Choice, given: Mapping[str, int], taken: set[int]
 ) -> tuple[dict[str, int], dict[str, float]]:
     fields = {name: column for name, column in given.items() if name != "price"}
-    scores = dict.fromkeys(fields, 2.0)
+    scores = dict.fromkeys(fields, _DECLARED)
     used = taken | set(fields.values())
     candidates = []
     for name, (low, total) in _LEAST.items():

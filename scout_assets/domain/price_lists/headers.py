@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from scout_assets.domain.grids import Area, Cell, Sheet, shown
 from scout_assets.domain.lexicon import fold
-from scout_assets.domain.price_lists.words import field_scores, is_no_price, meaning
+from scout_assets.domain.price_lists.words import field_scores, is_break, is_no_price, meaning
 
 __all__ = ["Header", "filled", "find_headers", "repeats"]
 
@@ -113,7 +113,9 @@ def _widened(sheet: Sheet, block: Sequence[int]) -> tuple[int, ...]:
     first, last = block[0], block[-1]
     while first > 0 and first > block[0] - 3 and _is_super_line(sheet, first - 1, block[0]):
         first -= 1
-    while last + 1 < len(sheet.rows) and last < block[-1] + 2 and _is_sub_line(sheet, last + 1):
+    while last + 1 < len(sheet.rows) and last < block[-1] + 2:
+        if not (_is_sub_line(sheet, last + 1) or _is_count_line(sheet, last, last + 1)):
+            break
         last += 1
     return tuple(range(first, last + 1))
 
@@ -158,10 +160,22 @@ def _is_sub_line(sheet: Sheet, row: int) -> bool:
     fitting = sum(
         bool(field_scores(shown(cell))) or any(meaning(shown(cell))) for cell in cells.values()
     )
-    telling = sum(any(map(str.isalpha, shown(cell))) for cell in cells.values())
+    telling = sum(any(map(str.isalpha, text)) or is_break(text) for text in texts)
     return (
         telling > 0 and fitting >= max(1, 0.7 * len(cells)) and (len(cells) > 1 or 0 not in cells)
     )
+
+
+def _is_count_line(sheet: Sheet, header: int, row: int) -> bool:
+    """A line of rising whole numbers below labels of prices only: from which quantity on."""
+    labels = _spread(sheet, header, above=True)
+    counts = []
+    for column, cell in filled(sheet.rows[row]).items():
+        text = shown(cell)
+        if not text.isdecimal() or field_scores(labels.get(column, "")).get("price", 0) < _MATCHED:
+            return False
+        counts.append(int(text))
+    return len(counts) >= 2 and counts == sorted(set(counts))
 
 
 def _near(sheet: Sheet, row: int) -> Iterator[Area]:

@@ -17,6 +17,7 @@ __all__ = [
     "Meaning",
     "currency_of",
     "field_scores",
+    "is_break",
     "is_no_price",
     "is_plain_dollar",
     "is_size",
@@ -43,6 +44,7 @@ FIELDS = (
 _TOKEN = re.compile(r"[^\W_]+|[#%\u2116]")
 _DESCRIBING_SCORE = 0.8
 _SIZE_SCORE = 0.5
+_BREAK_SCORE = 0.5
 _CURRENCY_SCORE = 0.7
 """A header that names a currency is one of prices."""
 _LONGEST_HEADER = 14
@@ -111,6 +113,8 @@ def field_scores(text: str) -> Mapping[str, float]:
     """How well a header names each field (and `other`), 0 to 1: the share of its words."""
     words = tokens(text)
     telling = _telling(words)
+    if is_break(text):
+        return {"price": _BREAK_SCORE}
     if not telling:
         return {"price": _CURRENCY_SCORE} if currency_of(text, near_amount=True) else {}
     if len(telling) > _LONGEST_HEADER:
@@ -181,17 +185,46 @@ def _bases(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found[at] for at in sorted(found)))
 
 
-_BREAK = re.compile(
-    r"(?:^|[\s(\[])(?:from|ab|des|a partir de|da|desde|od|\u043e\u0442|\u0432\u0456\u0434|>=|\u2265"
-    r"|>|min\.?)?\s*"
-    r"(?P<low>\d{1,5})\s*(?:\+|-\s*\d{1,5}|\u2013\s*\d{1,5})?\s*"
-    r"(?P<unit>\+|cs|cse|cases?|ctns?|cartons?|kartons?|krt|caisses?|cajas?|cartoni|box(?:es)?"
-    r"|btls?|bottles?|fl\.?|pcs?|units?|stk|stuck|st|szt|\u0448\u0442|kg|plt|pallets?)?(?=$|[\s)\].,;:/])"
+_FROM = r"from|ab|des|a partir de|da|desde|od|\u043e\u0442|\u0432\u0456\u0434|>=|=>|\u2265|>|min\.?"
+_TO = r"-|\u2013|\u2014|to|bis|do|\u0434\u043e|a"
+_COUNTED = (
+    r"cs|cse|cases?|ctns?|cartons?|kartons?|krt|caisses?|cajas?|cartoni|box(?:es)?"
+    r"|btls?|bottles?|fl\.?|pcs?|units?|stk|stuck|st|szt|\u0448\u0442|kg|plt|pallets?"
 )
+_BREAK = re.compile(
+    rf"(?:^|[\s(\[])(?:{_FROM})?\s*"
+    rf"(?P<low>\d{{1,5}})\s*(?:\+|-\s*\d{{1,5}}|\u2013\s*\d{{1,5}})?\s*"
+    rf"(?P<unit>\+|{_COUNTED})?(?=$|[\s)\].,;:/])"
+)
+_BARE_BREAK = re.compile(
+    r"(?:(?:qty|qte|qta|quantity|quantite|cantidad|quantita|menge|anzahl|stk|stuck|ilosc|aantal"
+    r"|\u043a\u043e\u043b-\u0432\u043e|units?|pcs)\.?:?\s*)?"
+    rf"(?P<least>(?:{_FROM})\s*)?(?P<low>\d{{1,5}})\s*"
+    rf"(?:(?:{_TO})\s*(?P<high>\d{{1,5}})|(?P<more>\+|(?:and|&) (?:up|more|over)|u\. ?mehr))?"
+    rf"\s*(?:{_COUNTED})?\.?"
+)
+
+
+@lru_cache(maxsize=8192)
+def is_break(text: str) -> bool:
+    """Whether a text is a quantity to buy and nothing else: "1-9", "ab 10", "Qty 50+"."""
+    return _bare_break(fold(text).strip()) is not None
+
+
+def _bare_break(folded: str) -> int | None:
+    match = _BARE_BREAK.fullmatch(folded) if len(folded) <= 40 else None
+    if match is None or not (match["least"] or match["high"] or match["more"]):
+        return None
+    ends = [int(end) for end in (match["low"], match["high"]) if end]
+    years = all(1900 <= end < 2100 for end in ends)
+    return None if years or ends != sorted(set(ends)) else ends[0]
 
 
 def _min_quantity(text: str) -> int | None:
     folded = fold(text)
+    bare = _bare_break(folded.strip())
+    if bare is not None:
+        return bare
     for match in _BREAK.finditer(folded):
         alone = match.group().strip() == folded.strip()
         marked = match["unit"] or re.search(

@@ -164,6 +164,44 @@ T-101 | Kettle, enamel    | red
     assert "no price column found" in sheet.reasons
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "SKU | Product | 1-9 | 10-49 | 50+",
+        "SKU | Product | Qty 1-9 | Qty 10-49 | Qty 50+",
+        "Art.-Nr. | Bezeichnung | ab 1 | ab 10 Stk | ab 50 Stk",
+        "SKU | Product | 1 to 9 | 10 – 49 | ≥ 50",  # noqa: RUF001
+        "SKU | Product | Price | 10+ | 50 and more",
+        "SKU | Product | Price EUR | | \n | | 1-9 | 10-49 | 50+",
+        "SKU | Product | Price | | \n | | 1 | 10 | 50",
+    ],
+)
+def test_quantities_alone_above_falling_prices_are_breaks(header: str):
+    rows = "\nA-100 | Blue mug | 5.50 | 5.20 | 4.90\nA-101 | Red plate | 6 | 6 | 5"
+    found = read(header + rows)
+    item = found.items[0]
+    assert (item.sku, item.name, item.price) == ("A-100", "Blue mug", Decimal("5.50"))
+    assert [(str(p.price), p.min_quantity) for p in item.price_alternatives] == [
+        ("5.20", 10),
+        ("4.90", 50),
+    ]
+    assert len(found.items) == 2
+    assert found.quarantine == ()
+
+
+def test_stock_by_sizes_is_no_quantity_break():
+    rows = """
+SKU   | Product  | Price  | 36-38 | 40-42 | 44+
+S-100 | Blue sock | 5.50   | 12    | 0     | 7
+S-101 | Red sock  | 6.50   | 3     | 14    | 9
+S-102 | Grey sock | 6.50   | 8     | 11    | 2
+"""
+    item = read(rows).items[0]
+    assert item.price == Decimal("5.50")
+    assert item.price_alternatives == ()
+    assert item.characteristics["36-38"] == "12"
+
+
 def test_retail_and_former_prices_are_never_the_primary_one():
     rows = """
 SKU   | Name     | RRP   | Old price | Net price
