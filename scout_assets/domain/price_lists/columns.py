@@ -28,6 +28,8 @@ from scout_assets.domain.price_lists.words import (
     is_break,
     is_size,
     meaning,
+    tokens,
+    word_list,
 )
 from scout_assets.domain.specs import extract
 
@@ -322,7 +324,9 @@ def _singles(
     candidates = []
     for name, (low, total) in _LEAST.items():
         for column, shape in choice.profiles.items():
-            fit, words = fits(name, shape), _header_score(choice, column, name)
+            words = _header_score(choice, column, name)
+            vague = " ".join(tokens(choice.labels.get(column, ""))) in word_list("vague")
+            fit = fits(name, shape, words >= _PLAIN and not vague)
             if name == "pack" and words <= 0 and choice.labels.get(column) and shape.numeric > 0.5:
                 continue  # small whole numbers under another label count something else
             if fit >= low and fit + words >= total:

@@ -127,7 +127,7 @@ class Maker:
 
     def _text(self, line: Line, field: str) -> str | None:
         text = shown(line.cells.get(self._columns.fields.get(field, -1)))
-        if field in ("sku", "brand") and len(text) < 20 and is_no_price(text):
+        if field in ("sku", "brand") and " ".join(tokens(text)) in word_list("placeholders"):
             return None
         return " ".join(text.split()) or None
 

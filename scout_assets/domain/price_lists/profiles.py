@@ -389,6 +389,12 @@ def _as_sku(p: Profile) -> float:
     return p.code * (0.3 + 0.6 * p.distinct) if p.decimal < 0.3 and p.money < 0.3 else 0.0
 
 
+def _as_named_sku(p: Profile) -> float:
+    """What a header plainly calls SKUs: mostly distinct and short, whatever they look like."""
+    codes = p.distinct >= 0.6 and p.length <= 24 and p.decimal < 0.3 and p.money < 0.3
+    return max(_as_sku(p), 0.5 * (codes and p.gtin <= 0.8))
+
+
 _FITS: dict[str, Callable[[Profile], float]] = {
     "price": _as_price,
     "vintage": lambda p: p.year,
@@ -402,4 +408,7 @@ _FITS: dict[str, Callable[[Profile], float]] = {
     "category": lambda p: p.text * (0.5 if p.distinct < 0.5 or p.filled < 8 else 0.1),
     "quantity": lambda p: 0.5 * max(p.numeric, p.no_price, p.filled > 0) * (p.money < 0.5),
 }
-_FITS_NAMED: dict[str, Callable[[Profile], float]] = {"price": _as_amount}
+_FITS_NAMED: dict[str, Callable[[Profile], float]] = {
+    "price": _as_amount,
+    "sku": _as_named_sku,
+}

@@ -79,6 +79,42 @@ def test_headers_and_numbers_of_many_languages(header: str, row: str, expected: 
     assert item.currency is not None or "Prix" in header
 
 
+@pytest.mark.parametrize("header", ["SKU", "Art.-Nr.", "Item No.", "Order code"])
+@pytest.mark.parametrize(
+    "skus",
+    [
+        ["BDHL", "CGNW", "DJTH", "EMZS"],  # letters only
+        ["1", "2", "3", "4"],
+        ["AB 0 C/0", "AB 1 C/3", "AB 2 C/6", "AB 3 C/9"],
+        ["TBA-1", "CALL-2", "NET", "FREE"],
+    ],
+)
+def test_what_a_header_plainly_calls_skus_are_skus(header: str, skus: list[str]):
+    names = ["Anvil", "Hammer, large", "Tongs", "Rivet set"]
+    rows = [[header, "Product", "Price"]]
+    rows += [[sku, name, "7.50"] for sku, name in zip(skus, names, strict=True)]
+    assert [item.sku for item in read(rows).items] == skus
+
+
+@pytest.mark.parametrize("header", ["Nr.", "No", "#", "Item"])
+def test_numbers_of_rows_are_no_skus(header: str):
+    rows = [[header, "Product", "Price"]]
+    rows += [[str(i), f"Anvil of {i} kg", "7.50"] for i in range(1, 6)]
+    assert {item.sku for item in read(rows).items} == {None}
+
+
+def test_a_brand_may_be_called_like_what_is_said_in_place_of_a_price():
+    rows = """
+SKU | Brand       | Name  | Price
+A-1 | Market Lane | Cup   | $2.50
+A-2 | n/a         | Mug   | $3.50
+n/a | Free Press  | Plate | $4.50
+"""
+    found = read(rows).items
+    assert [item.brand for item in found] == ["Market Lane", None, "Free Press"]
+    assert [item.sku for item in found] == ["A-1", "A-2", None]
+
+
 def test_three_header_lines_make_one_header():
     rows = table("""
         |                |      | Price in EUR |          |
