@@ -66,11 +66,12 @@ class _Table:
 
 @dataclass
 class _SheetRead:
-    """What one sheet gave."""
+    """What one sheet gave. `bare`: its one table, when it has no header and may be no list."""
 
     sheet: Sheet
     tables: list[tuple[_Table, Columns, list[Line]]] = field(default_factory=list)
     borrowed: bool = False
+    bare: tuple[_Table, Columns] | None = None
 
     @property
     def count(self) -> int:
@@ -153,21 +154,41 @@ class _Reading:
                 lines = classify(sheet, table.header, columns, table.rows)
                 if any(line.kind is Kind.ITEM for line in lines):
                     read.tables.append((table, columns, lines))
+            if len(tables) == 1 and table.header is None:
+                read.bare = table, columns
         return read
 
     def _with_borrowed_header(self, one: _SheetRead, others: Sequence[_SheetRead]) -> _SheetRead:
         """A table without header, laid out as one of another sheet, has the same labels."""
-        if len(one.tables) != 1 or one.tables[0][0].header is not None:
+        if one.bare is None:
             return one
-        mine = one.tables[0][1]
-        best, labels = 3, None
+        best, labels = 0, None
         for other in others:
-            for table, columns, _ in other.tables:
-                if table.header is not None and other is not one:
-                    alike = _alike(mine, columns)
+            for table, columns, _ in other.tables if other is not one else ():
+                if table.header is not None:
+                    alike = self._likeness(one, columns)
                     if alike > best:
                         best, labels = alike, columns.labels
         return self._scan(one.sheet, labels) if labels is not None else one
+
+    def _likeness(self, one: _SheetRead, other: Columns) -> int:
+        """Number of columns that a table without header shares with another; 0 for too few.
+
+        What by itself is no list must show names and another field by its values, and with
+        the labels have every column of the other where that has it.
+        """
+        if one.bare is None:
+            return 0
+        table, shown_by_values = one.bare
+        alike = _alike(shown_by_values, other)
+        if one.tables:
+            return alike if alike >= _LEAST_ALIKE else 0
+        if "name" not in shown_by_values.fields or alike < _LEAST_SHOWN or not other.prices:
+            return 0
+        mapping = self._settings.column_mapping
+        mine = find_columns(one.sheet, Header((), other.labels), table.rows, mapping)
+        alike = _alike(mine, other)
+        return alike if alike == len(other.fields) + len(other.prices) else 0
 
     # Context
 
@@ -277,6 +298,12 @@ def _is_list(columns: Columns, table: _Table, declared: bool) -> bool:
         for p in columns.prices
     )
     return sure and len(table.rows) >= 3
+
+
+_LEAST_ALIKE = 4
+"""Columns that two sheets share at least to be laid out alike, by values alone."""
+_LEAST_SHOWN = 2
+"""The same, where the labels must fit too."""
 
 
 def _alike(one: Columns, other: Columns) -> int:

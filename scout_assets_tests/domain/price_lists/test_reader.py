@@ -328,6 +328,23 @@ Q-{n}3 | Wine {n} three | 2022 | 750ml | 12 | $120.00 | red
     }
 
 
+def test_a_sheet_of_whole_prices_without_header_is_a_list_where_another_shows_its_layout():
+    mugs = "SKU | Product | Price\nA-100 | Blue mug | 12\nA-101 | Red mug | 15\nA-102 | Bowl | 22"
+    jugs = "B-100 | Blue jug | 31\nB-101 | Red jug | 28\nB-102 | Carafe | 40"
+    terms = "1 | Minimum order | 300\n2 | Days to deliver | 5\n3 | Days to return | 14"
+    sheets = [
+        Sheet(name, table(text)) for name, text in zip("MJT", (mugs, jugs, terms), strict=True)
+    ]
+    found = read_price_list(book(*sheets))
+    assert [sheet.role for sheet in found.sheets] == [Role.ITEMS, Role.ITEMS, Role.NOTES]
+    assert [(item.sku, item.price) for item in found.items if item.sheet == "J"] == [
+        ("B-100", 31),
+        ("B-101", 28),
+        ("B-102", 40),
+    ]
+    assert read_price_list(book(sheets[1])).items == ()  # alone, the numbers may be anything
+
+
 def test_banners_become_sections_outermost_first():
     rows = """
 SKU | Name | Size | Price
