@@ -7,6 +7,7 @@ What a column says goes before what the name says, and that before what the sect
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -52,11 +53,12 @@ class Unreadable(ValueError):
 
 
 class Maker:
-    """Makes the items of one table."""
+    """Makes the items of one table; `counters`: `items/gtin_invalid`."""
 
     def __init__(
         self, sheet: Sheet, columns: Columns, context: Context, names: Sequence[str]
     ) -> None:
+        self.counters: Counter[str] = Counter()
         self._sheet = sheet
         self._columns = columns
         self._context = context
@@ -369,8 +371,7 @@ class Maker:
             for column, cell in line.cells.items()
             if (column not in fields and column not in prices)
             or (column in prices and price_or_none(cell) is None)
-            or (column == self._columns.fields.get("vintage") and vintage_of(cell) is None)
-            or (column == self._columns.fields.get("currency") and not self._own_currency(line))
+            or self._is_unread(line, column)
         }
         struck = {
             f"{self._columns.label(column)}, struck out": text
@@ -379,6 +380,17 @@ class Maker:
         name = self._columns.fields.get("name", -1)
         details = " ".join(shown(second.cells[name]) for second in below if name in second.cells)
         return {**rest, **struck, **({"details": details} if details else {})}
+
+    def _is_unread(self, line: Line, column: int) -> bool:
+        """Whether a cell does not hold what its column does; a GTIN is counted too."""
+        fields, cell = self._columns.fields, line.cells[column]
+        if column == fields.get("vintage"):
+            return vintage_of(cell) is None
+        if column == fields.get("currency"):
+            return self._own_currency(line) is None
+        wrong = column == fields.get("gtin") and gtin_of(cell) is None
+        self.counters["items/gtin_invalid"] += wrong and has_digits(shown(cell))
+        return wrong
 
     def _struck_in(self, row: int) -> Iterator[tuple[tuple[int, int], str]]:
         for column, text in self._struck.get(row, ()):

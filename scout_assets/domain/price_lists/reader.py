@@ -4,8 +4,9 @@ Belongs here: going through sheets and tables, and what is reported about them. 
 here: each of the decisions (`headers`, `columns`, `rows`, `sections`, `items`).
 
 Counters: `sheets/<role>`, `items/read`, `items/without_price`, `items/hidden`,
-`items/duplicate`, `items/duplicate_other_price`, `rows/quarantined`, `rows/banner`,
-`rows/second_line`, `rows/note`, `rows/header`, `rows/total`; and those of the workbook.
+`items/duplicate`, `items/duplicate_other_price`, `items/gtin_invalid`, `rows/quarantined`,
+`rows/banner`, `rows/second_line`, `rows/note`, `rows/header`, `rows/total`; and those of the
+workbook.
 """
 
 from collections import Counter
@@ -246,6 +247,7 @@ class _Reading:
                 self._take(
                     maker.reject(line, "no name; the row has a price but no text that could be one")
                 )
+        self._counters.update(maker.counters)
 
     def _take(self, made: Item | Reject) -> None:
         if isinstance(made, Reject):

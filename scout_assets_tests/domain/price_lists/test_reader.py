@@ -629,8 +629,20 @@ def test_gtins_need_their_check_digit_and_get_lost_zeros_back():
         ["Lamp", 4006381333931.0, 2.5],
         ["Bulb", "4006381333932", 2.5],
         ["Plug", 36000291452.0, 2.5],
+        ["Wire", "n/a", 2.5],
     ]
-    assert [item.gtin for item in read(rows).items] == ["4006381333931", None, "036000291452"]
+    found = read(rows)
+    assert [item.gtin for item in found.items] == ["4006381333931", None, "036000291452", None]
+    assert found.items[1].characteristics == {"EAN": "4006381333932"}  # kept as printed
+    assert found.counters["items/gtin_invalid"] == 1
+
+
+def test_gtins_that_a_spreadsheet_has_rounded_are_kept_as_printed_and_counted():
+    rows = [["EAN", "Name", "Price"], ["4,00638E+12", "Lamp", 2.5], ["4,00639E+12", "Bulb", 3.5]]
+    found = read(rows)
+    assert [item.gtin for item in found.items] == [None, None]
+    assert [item.characteristics["EAN"] for item in found.items] == ["4,00638E+12", "4,00639E+12"]
+    assert found.counters["items/gtin_invalid"] == 2
 
 
 def test_what_is_no_field_is_kept_as_characteristics():
