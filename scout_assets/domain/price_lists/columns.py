@@ -6,7 +6,8 @@ the primary one. Does not belong here: rows (`rows`).
 The primary price of a row is the first that is printed, in this order: current before
 discounted before upcoming and gross prices; visible before hidden columns; per case before
 pallet, bottle, unit and weight; from the smallest quantity on; leftmost. A retail or former
-price is primary only in a table that has no other.
+price is primary only in a table that has no other. Where the configuration names the column
+of prices, no other one stands in for it.
 """
 
 from collections import Counter
@@ -52,7 +53,7 @@ _LEAST = {
 _LEAST_PRICE = (0.2, 0.6)
 _PLAIN = 0.7
 """A header that says a field with this score says it plainly."""
-_DECLARED = 2.0
+_DECLARED = 3.0
 """The score of a column that the configuration names, above any that is found."""
 _KIND_RANK = {None: 0, "discount": 1, "upcoming": 2, "gross": 3, "retail": 4, "previous": 5}
 _BASIS_RANK = {"case": 0, "pallet": 1, "bottle": 2, "unit": 2, "kg": 3, "lb": 3, "litre": 3}
@@ -76,14 +77,20 @@ class PriceColumn:
     sign: str = ""
 
     @property
+    def declared(self) -> bool:
+        """Whether the configuration names it."""
+        return self.score >= _DECLARED
+
+    @property
     def is_secondary(self) -> bool:
         """A retail or former price."""
         return self.meaning.kind in ("retail", "previous")
 
     @property
-    def rank(self) -> tuple[int, bool, int, int, int]:
+    def rank(self) -> tuple[bool, int, bool, int, int, int]:
         """The primary price is the one of the lowest rank."""
         return (
+            not self.declared,
             _KIND_RANK.get(self.meaning.kind, 0),
             self.hidden,
             _BASIS_RANK.get(self.basis or "unit", 2),
@@ -243,8 +250,8 @@ def _prices(choice: _Choice, given: Mapping[str, int]) -> list[PriceColumn]:
     if "price" in given:
         found = [
             replace(p, meaning=p.meaning._replace(kind=None, min_quantity=None))
-            if p.column == given["price"]
-            else replace(p, meaning=p.meaning._replace(kind=p.meaning.kind or "discount"))
+            if p.declared
+            else p
             for p in found
         ]
     return found
@@ -256,7 +263,7 @@ _LEAST_FALLING = 0.8
 def _with_breaks(choice: _Choice, prices: Sequence[PriceColumn]) -> list[PriceColumn]:
     """Under labels such as "1-9", "10+" stand prices when they fall as the quantity grows;
     otherwise it may be the stock of a size, and is left out."""
-    breaks = [price for price in prices if is_break(price.label) and price.score < _DECLARED]
+    breaks = [price for price in prices if is_break(price.label) and not price.declared]
     others = [price for price in prices if price not in breaks]
     series = breaks if len(breaks) > 1 else [*others[:1], *breaks]
     steps = list(pairwise(series))

@@ -143,8 +143,7 @@ class Maker:
             for price in self._columns.prices
             if (amount := self._amount(line, price)) is not None
         ]
-        lone = all(price.is_secondary for price in self._columns.prices)
-        first = next(((p, amount) for p, amount in found if lone or not p.is_secondary), None)
+        first = next(((p, amount) for p, amount in found if self._may_be_primary(p)), None)
         others = [
             self._alternative(line, price, amount, section)
             for price, amount in found
@@ -167,8 +166,15 @@ class Maker:
             "price_alternatives": tuple(others),
         }
 
+    def _may_be_primary(self, price: PriceColumn) -> bool:
+        first = self._columns.prices[0]  # a declared one, and a secondary one only if all are
+        return price is first or not (first.declared or price.is_secondary > first.is_secondary)
+
     def _amount(self, line: Line, price: PriceColumn) -> Decimal | None:
-        """The price in a column. Raises Unreadable where digits make no single amount."""
+        """The price in a column; None below zero.
+
+        Raises Unreadable for the primary column where digits make no single amount above zero.
+        """
         cell = line.cells.get(price.column)
         amount = price_in(cell, price)
         text = shown(cell)
@@ -178,9 +184,11 @@ class Maker:
             if price is self._columns.prices[0]:
                 raise Unreadable(f"{price.label}: {text[:60]!r} is not one price; mend the cell")
             return None
-        if amount is not None and amount < 0:
+        if amount is None or amount > 0:
+            return amount
+        if price is self._columns.prices[0]:
             raise Unreadable(f"{price.label}: {text[:60]!r} is below zero; mend the cell")
-        return amount
+        return None
 
     def _basis(
         self, line: Line, price: PriceColumn, section: tuple[str, ...], pack: int | None
@@ -399,7 +407,8 @@ class Maker:
 
 def price_or_none(cell: Cell) -> Decimal | None:
     """A number above zero, whatever the column."""
-    return amount_of(cell) or None
+    amount = amount_of(cell)
+    return amount if amount and amount > 0 else None
 
 
 _ISO_CODE = re.compile(r"[A-Z]{3}")

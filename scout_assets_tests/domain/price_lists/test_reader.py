@@ -579,6 +579,33 @@ A-2  | Z-92 | internal text | Black tea 100g | $5.00 | $8.00
     assert (item.sku, item.name, item.price) == ("Z-91", "Green tea 100g", 9)
 
 
+def test_no_other_price_stands_in_for_the_declared_one():
+    rows = """
+SKU | Name  | Price USD | Price EUR | RRP EUR
+A-1 | Cup   | 2.50      | 2.30      | 5.00
+A-2 | Mug   | 3.50      |           | 6.00
+A-3 | Plate | -1.00     | 4.10      | -7.00
+A-4 | Bowl  | 3.50      | 3.10      | 6.00
+A-5 | Jar   | 3.50      | 3.10      | 6.00
+"""
+    found = read(rows, ReadSettings(column_mapping={"price": "Price EUR"}))
+    cup, mug, plate, *_ = found.items
+    assert [cup.price, mug.price, plate.price] == [Decimal("2.30"), None, Decimal("4.10")]
+    assert [(str(p.price), p.basis, p.currency) for p in mug.price_alternatives] == [
+        ("3.50", "unit", "USD"),
+        ("6.00", "retail", "EUR"),
+    ]
+    assert plate.price_alternatives == ()
+    assert plate.characteristics == {"Price USD": "-1.00", "RRP EUR": "-7.00"}
+    assert found.quarantine == ()
+
+
+def test_a_retail_price_is_the_primary_one_where_it_is_declared():
+    rows = "SKU | Name | Net price | RRP\nA-1 | Cup | 2.50 | 5.00\nA-2 | Mug | 3.50 | 7.00"
+    found = read(rows, ReadSettings(column_mapping={"price": "RRP"}))
+    assert [item.price for item in found.items] == [5, 7]
+
+
 def test_a_declared_column_without_values_is_no_fault():
     rows = """
 Code | Text           | EAN | Price
