@@ -280,6 +280,24 @@ def test_formulas_give_their_stored_value_and_are_counted_without_one():
     assert "1 formulas have no stored value" in book.notices[0]
 
 
+@pytest.mark.parametrize("value", ["<v />", "<v/>", "<v></v>", "<v> </v>", ""])
+def test_a_list_whose_formulas_were_never_computed_says_so(value: str):
+    cells = (
+        '<row r="{0}"><c r="A{0}" t="inlineStr"><is><t>Cup {0}</t></is></c>'
+        '<c r="B{0}"><f>1+{0}</f>{1}</c></row>'
+    )
+    body = "".join(cells.format(row, value) for row in range(1, 4))
+    data = repacked(xlsx(), xl__worksheets__sheet1_DOT_xml=sheet_xml(body))
+    book = read_workbook(data, "list.xlsx")
+    assert book.counters["cells/formula_without_value"] == 3
+    assert "open the file in a spreadsheet program and save it" in book.notices[0]
+
+
+def test_formulas_as_openpyxl_writes_them_have_no_value():
+    book = read_workbook(xlsx([*ROWS, ["A-3", "Pot", "=C2*2"]]), "list.xlsx")
+    assert book.counters["cells/formula_without_value"] == 1
+
+
 # Hostile and broken files: a clear error that names the mend, and nothing is run
 
 
