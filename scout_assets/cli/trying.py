@@ -37,6 +37,12 @@ def try_source(
         bool, typer.Option("--allow-private", help="Allow private and loopback addresses")
     ] = False,
     sheet: Annotated[str | None, typer.Option(help="Price lists: the one sheet to read")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="Text lists: the character set, such as koi8-r")
+    ] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Text lists: the sign between fields, or tab")
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(help="Price lists: field=header or letter, such as --column sku=B"),
@@ -50,6 +56,8 @@ def try_source(
         "currency": currency,
         "allow_private": allow_private,
         "sheet_name": sheet,
+        "encoding": encoding,
+        "delimiter": delimiter,
         "column_mapping": dict(_mapping(text) for text in column or []),
     }
     counters: Counter[str] = Counter()

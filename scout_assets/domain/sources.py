@@ -55,6 +55,35 @@ def _cron(expression: str) -> str:
 Cron = Annotated[str, AfterValidator(_cron)]
 
 
+def _encoding(name: str) -> str:
+    try:
+        "a".encode(name)
+    except (LookupError, ValueError):
+        raise ValueError("no character set, such as 'utf-8', 'cp1250' or 'koi8-r'") from None
+    return name
+
+
+Encoding = Annotated[str, AfterValidator(_encoding)]
+DELIMITERS: Mapping[str, str] = {
+    "tab": "\t",
+    "\\t": "\t",
+    "comma": ",",
+    "semicolon": ";",
+    "pipe": "|",
+    "blank": " ",
+}
+
+
+def _delimiter(text: str) -> str:
+    sign = DELIMITERS.get(text, text)
+    if len(sign) != 1 or sign in '"\r\n\0':
+        raise ValueError(f"not one sign, nor one of {', '.join(DELIMITERS)}")
+    return sign
+
+
+Delimiter = Annotated[str, AfterValidator(_delimiter)]
+
+
 class Source(BaseModel):
     """One place we watch, as a person declares it."""
 
@@ -91,6 +120,12 @@ class Source(BaseModel):
     column_mapping: dict[str, str] = Field(
         default_factory=dict,
         description="Price lists: field to header or column letter, where the reader errs",
+    )
+    encoding: Encoding | None = Field(
+        default=None, description="Text lists: the character set, such as cp1250 or utf-16-le"
+    )
+    delimiter: Delimiter | None = Field(
+        default=None, description="Text lists: the sign between fields, or its name, such as tab"
     )
     use_ml_processing: bool | None = Field(
         default=None, description="Price lists: hand them to the ML service; null as for all"

@@ -65,9 +65,9 @@ def settings(source: Source) -> ReadSettings:
 
 def declared(source: Source) -> str:
     """What of a declaration changes the rows of the same list."""
-    text = orjson.dumps(
-        [source.currency, source.sheet_name, source.column_mapping], option=orjson.OPT_SORT_KEYS
-    )
+    said = [source.currency, source.sheet_name, source.column_mapping]
+    said += [source.encoding, source.delimiter]
+    text = orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()[:12]
 
 

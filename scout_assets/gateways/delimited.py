@@ -1,111 +1,36 @@
 """Text files as grids: csv, tsv and the like, and tables of html pages.
 
-Belongs here: the character set, the delimiter, and the tables of a page saved under a
-spreadsheet's name. Does not belong here: numbers and what cells mean (domain `price_lists`).
-
-Counters: `text/nul_removed`, `text/charset_guessed`.
+Belongs here: the delimiter, and the tables of a page saved under a spreadsheet's name. Does not
+belong here: character sets (`charsets`), numbers and what cells mean (domain `price_lists`).
 """
 
-import codecs
 import csv
 import io
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from charset_normalizer import from_bytes
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from scout_assets.domain.failures import BrokenContract, Refused
 from scout_assets.domain.grids import Area, Cell, Sheet
 
-__all__ = ["decoded", "read_delimited", "read_markup"]
+__all__ = ["read_delimited", "read_markup"]
 
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_CHARSETS = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1257", "cp932", "gb18030", "big5"]
-_LATIN = ("cp1252", "cp1250", "cp1254", "cp1257")  # on a draw the earlier
-_CONTROLS = re.compile(r"[\x01-\x08\x0e-\x1a\x1c-\x1f]")
 _FIELD_LIMIT = 1_000_000
-_DELIMITERS = ("\t", ";", "|", ",")  # on a draw the earlier: a comma is also a decimal mark
+_DELIMITERS = ("\t", ";", "|", ",", "^", "~", "\xa6", "\xa7", "#", ":")
+"""On a draw the earlier: a comma is also a decimal mark."""
 _LINES_TRIED = 300
 
 
-def decoded(data: bytes, name: str, counters: Counter[str], notices: list[str]) -> str:
-    """The text of a file: by its byte order mark, as UTF-8, or by detection.
-
-    Raises BrokenContract for what is no text.
-    """
-    charset = next((charset for mark, charset in _MARKS if data.startswith(mark)), None)
-    charset = charset or _unmarked_utf16(data)
-    if charset is None and data.count(0) > len(data) // 1000:
-        raise BrokenContract(
-            f"{name} is no text, workbook, PDF or page; give csv, xlsx, ods or pdf"
-        )
-    text = _decode(data, charset, name, counters, notices)
-    if "\0" in text:
-        counters["text/nul_removed"] += text.count("\0")
-        notices.append(f"{text.count(chr(0))} NUL characters were left out")
-        text = text.replace("\0", "")
-    if len(_CONTROLS.findall(text[:100_000])) > len(text[:100_000]) // 200:
-        raise BrokenContract(
-            f"{name} is no text, workbook, PDF or page; give csv, xlsx, ods or pdf"
-        )
-    return text
-
-
-def _unmarked_utf16(data: bytes) -> str | None:
-    head = data[:2000]
-    halves = (("utf-16-le", head[1::2], head[::2]), ("utf-16-be", head[::2], head[1::2]))
-    for charset, zeros, letters in halves:
-        if len(head) >= 8 and zeros.count(0) > 0.7 * len(zeros) and letters.count(0) == 0:
-            return charset
-    return None
-
-
-def _decode(
-    data: bytes, charset: str | None, name: str, counters: Counter[str], notices: list[str]
-) -> str:
-    try:
-        return data.decode(charset or "utf-8")
-    except UnicodeDecodeError as error:
-        if charset is not None:
-            raise BrokenContract(
-                f"{name} is cut short or not {charset} ({error.reason})"
-            ) from error
-    best = from_bytes(data[:500_000], cp_isolation=_CHARSETS).best()
-    guessed = best.encoding if best else "cp1252"
-    if guessed in _LATIN:
-        guessed = min(
-            _LATIN, key=lambda charset: _oddness(data[:500_000].decode(charset, "replace"))
-        )
-    counters["text/charset_guessed"] += 1
-    notices.append(f"not UTF-8; read as {guessed}; if letters look wrong, save it as UTF-8")
-    return data.decode(guessed, errors="replace")
-
-
-def _oddness(text: str) -> int:
-    """Signs beside letters that no word has, such as the 3 in "z³" for "zł"."""
-    return len(
-        re.findall(
-            r"(?<=[^\W\d_])[\xa1-\xbf\u02d8-\u02dd\ufffd]|[\xa1-\xbf\ufffd](?=[^\W\d_])", text
-        )
-    )
-
-
-def read_delimited(text: str, name: str, max_cells: int) -> Sheet:
-    """The one sheet of a csv; blank lines count as rows.
+def read_delimited(text: str, name: str, max_cells: int, delimiter: str | None = None) -> Sheet:
+    """The one sheet of a csv; blank lines count as rows. `delimiter`: one sign, if not guessed.
 
     Raises Refused above `max_cells`, BrokenContract where a field is too long to be one.
     """
     csv.field_size_limit(_FIELD_LIMIT)  # of the process: putting it back would race with threads
     hint = re.match(r"sep=(.)\r?\n", text, re.IGNORECASE)
-    delimiter = hint[1] if hint else _delimiter(text)
+    delimiter = delimiter or (hint[1] if hint else _delimiter(text))
     body = text[hint.end() :] if hint else text
     rows: list[list[Cell]] = []
     cells = 0
@@ -117,8 +42,8 @@ def read_delimited(text: str, name: str, max_cells: int) -> Sheet:
             rows.append(list(row))
     except csv.Error as error:
         raise BrokenContract(
-            f"{name}, {error}; it is no list, or its delimiter "
-            f"{delimiter!r} was guessed wrong: save it anew as csv or xlsx"
+            f"{name}, {error}; it is no list, or its delimiter is not {delimiter!r}: name the"
+            " right one in `delimiter`"
         ) from error
     return Sheet(name, rows)
 

@@ -39,7 +39,8 @@ def read_list(source: Source, body: bytes, name: str) -> PriceList:
     Raises BrokenContract (no table, no item), Refused (a limit, a password), BadConfig (a
     sheet or column that is declared and not there).
     """
-    return supply.checked(read_price_list(read_workbook(body, name), supply.settings(source)), name)
+    book = read_workbook(body, name, encoding=source.encoding, delimiter=source.delimiter)
+    return supply.checked(read_price_list(book, supply.settings(source)), name)
 
 
 def list_page(source: Source, body: bytes, url: str, validators: Validators) -> RawPage:

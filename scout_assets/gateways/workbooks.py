@@ -2,7 +2,7 @@
 
 Belongs here: telling the form of a file by its content, limits against hostile files, and
 opening it with the library for its form. Does not belong here: the looks of an xlsx
-(`spreadsheet_looks`), text files (`delimited`), pages (`page_tables`), what cells mean
+(`spreadsheet_looks`), text files (`charsets`, `delimited`), pages (`page_tables`), what cells mean
 (domain `price_lists`). Nothing in a file is ever run: macros and formulas are not evaluated.
 
 Counters: `workbook/<form>`, `workbook/wrong_extension`, `workbook/macros`,
@@ -23,7 +23,8 @@ from python_calamine import CalamineError, CalamineWorkbook, PasswordError, Shee
 
 from scout_assets.domain.failures import BrokenContract, Refused
 from scout_assets.domain.grids import Area, Cell, Sheet, Workbook, shown
-from scout_assets.gateways.delimited import decoded, read_delimited, read_markup
+from scout_assets.gateways.charsets import decoded
+from scout_assets.gateways.delimited import read_delimited, read_markup
 from scout_assets.gateways.page_tables import read_pages
 from scout_assets.gateways.spreadsheet_looks import Look, looks_of, sheet_parts, valued_extent
 
@@ -64,14 +65,23 @@ class Limits:
     max_pages: int = 2_000
 
 
-def read_workbook(data: bytes, name: str, limits: Limits | None = None) -> Workbook:
+def read_workbook(
+    data: bytes,
+    name: str,
+    limits: Limits | None = None,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+) -> Workbook:
     """The sheets of a file. `name` is its name, for messages and for the notice about it.
+
+    `encoding`, `delimiter`: of a text file, where the guess errs; other forms have none.
 
     Raises BrokenContract (empty, damaged, not a table), Refused (a limit, a password).
     """
     if not data.strip(b"\0 \t\r\n"):
         raise BrokenContract(f"{name} is empty; ask for the file again")
-    opening = _Opening(data, name, limits or Limits(), Counter(), [])
+    opening = _Opening(data, name, limits or Limits(), encoding, delimiter, Counter(), [])
     form, sheets = opening.read()
     counters = opening.counters
     counters[f"workbook/{form}"] += 1
@@ -88,6 +98,8 @@ class _Opening:
     data: bytes
     name: str
     limits: Limits
+    encoding: str | None
+    delimiter: str | None
     counters: Counter[str]
     notices: list[str]
 
@@ -101,13 +113,14 @@ class _Opening:
             return "pdf", read_pages(
                 self.data, self.name, self.limits.max_pages, self.limits.max_cells
             )
-        text = decoded(self.data, self.name, self.counters, self.notices)
+        text = decoded(self.data, self.name, self.counters, self.notices, self.encoding)
         start = text[:4096].lstrip("\ufeff \t\r\n").lower()
         if start.startswith(
             ("<?xml", "<!doctype", "<html", "<table", "<head", "<body", "<meta", "<div", "<style")
         ):
             return "html", read_markup(text, self.name, self.limits.max_cells)
-        return "csv", [read_delimited(text, PurePath(self.name).stem, self.limits.max_cells)]
+        title, cells = PurePath(self.name).stem, self.limits.max_cells
+        return "csv", [read_delimited(text, title, cells, self.delimiter)]
 
     def notice_extension(self, form: str) -> None:
         extension = PurePath(self.name).suffix.lstrip(".").lower()

@@ -183,7 +183,14 @@ def test_a_list_without_items_is_no_list_and_says_what_was_seen():
 
 
 @pytest.mark.parametrize(
-    "change", [{"currency": "EUR"}, {"sheet_name": "B"}, {"column_mapping": {"sku": "B"}}]
+    "change",
+    [
+        {"currency": "EUR"},
+        {"sheet_name": "B"},
+        {"column_mapping": {"sku": "B"}},
+        {"encoding": "koi8-r"},
+        {"delimiter": "tab"},
+    ],
 )
 def test_what_a_declaration_says_about_reading_makes_other_rows(change):
     assert supply.declared(ACME.model_copy(update=change)) != supply.declared(ACME)

@@ -67,6 +67,26 @@ def test_a_declaration_overrules_the_reader():
     assert (first.sku, first.name) == ("A-1", "Kenya Embu Mwangaza AB")
 
 
+@pytest.mark.parametrize(("delimiter", "sign"), [("tab", "\t"), (";", ";"), ("=", "=")])
+def test_a_declared_character_set_and_delimiter_are_obeyed(delimiter, sign):
+    body = sign.join(["SKU", "Name", "Price"]) + "\n" + sign.join(["A-1", "ชาเขียว", "9.50"])
+    declared = source(encoding="cp874", delimiter=delimiter)
+    assert read_list(declared, body.encode("cp874"), "acme.csv").items[0].name == "ชาเขียว"
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"encoding": "klingon"}, "no character set, such as"),
+        ({"encoding": "base64"}, "no character set, such as"),
+        ({"delimiter": "||"}, "not one sign, nor one of tab"),
+    ],
+)
+def test_no_other_character_set_or_delimiter_can_be_declared(fields, said):
+    with pytest.raises(BadConfig, match=said):
+        source(**fields)
+
+
 @pytest.mark.parametrize(
     ("fields", "said"),
     [

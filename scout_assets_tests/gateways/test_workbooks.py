@@ -14,6 +14,7 @@ from openpyxl.styles import Font
 from scout_assets.domain.failures import BrokenContract, Refused
 from scout_assets.domain.grids import Area, Place, Style, Workbook
 from scout_assets.domain.price_lists.reader import read_price_list
+from scout_assets.domain.quality import LEAST_CONFIDENCE
 from scout_assets.gateways.workbooks import Limits, read_workbook
 
 ROWS: list[list[object]] = [["SKU", "Name", "Price"], ["A-1", "Cup", 2.5], ["A-2", "Mug", 3]]
@@ -76,7 +77,7 @@ def test_rows_keep_their_numbers_when_the_top_is_empty():
     assert sheet.place(3) == Place("Sheet", 4)
 
 
-@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("delimiter", list(",;\t|^~:#\xa6\xa7"))
 def test_any_delimiter_is_found(delimiter: str):
     text = "\n".join(delimiter.join(map(str, row)) for row in [*ROWS, ["A-3", "Pot", "9.60"]])
     assert texts(read_workbook(text.encode(), "list.csv"))[3] == ["A-3", "Pot", "9.60"]
@@ -104,11 +105,53 @@ def test_the_delimiter_hint_of_spreadsheets_is_obeyed_and_is_no_row():
         ("cp1252", "Röstkaffee;Crème brûlée;12,00 €"),
         ("cp1250", "Kawa żółta i mięta;Śliwka;12,00 zł"),
         ("cp1251", "Кофе в зёрнах, обжарка средняя;Чай чёрный листовой;12,00"),
+        ("iso8859-2", "Kawa żółta i mięta;Śliwka;12,00"),
+        ("iso8859-15", "Kaffee;Becher;12,00 €"),
+        ("cp850", "Röstkaffee;Käsemesser;12,00"),
+        ("cp1254", "Türk kahvesi öğütülmüş;Çay bardağı;12,00"),  # noqa: RUF001
+        ("koi8-r", "Кофе в зёрнах, обжарка средняя;Чай чёрный листовой;12,00"),
+        ("cp866", "Кофе в зёрнах;Чай чёрный;12,00"),
+        ("cp1252", "Château blanc, Grüner Veltliner;Albariño, São João;12,00"),
+        ("cp1252", "Pipe Ø 25 mm;naïve;12,00"),
+        ("gb18030", "蓝色马克杯;红色盘子;12.50"),
+        ("euc-kr", "파란 머그컵;빨간 접시;12500"),
+        ("cp932", "青いマグカップ;赤いお皿;1250"),
+        ("big5", "藍色馬克杯;紅色盤子;12.50"),
     ],
 )
 def test_character_sets_are_found(charset: str, text: str):
     body = "Name;Art;Preis\n" + "\n".join([text] * 3)
     assert texts(read_workbook(body.encode(charset), "list.csv"))[1] == text.split(";")
+
+
+def test_encoding_and_delimiter_can_be_declared():
+    body = "Name;Preis, netto\nkávé;12\n".encode("iso8859-2")
+    book = read_workbook(body, "list.csv", encoding="koi8-r", delimiter=",")
+    assert texts(book) == [["Name;Preis", " netto"], ["kАvИ;12"]]  # noqa: RUF001
+    assert book.notices == ()
+    with pytest.raises(BrokenContract, match=r"not ascii .*see `encoding`"):
+        read_workbook(body, "list.csv", encoding="ascii")
+
+
+def test_a_guess_that_gives_the_letters_of_no_language_lowers_the_confidence():
+    names = ("ชาเขียว", "กาแฟดำ", "น้ำผึ้งป่า")
+    body = "SKU;Name;Price\n" + "".join(f"A-{i};{name};9.50\n" for i, name in enumerate(names))
+    book = read_workbook(body.encode("cp874"), "list.csv")
+    assert "hardly right" in book.notices[0]
+    (sheet,) = read_price_list(book).sheets
+    assert sheet.confidence < LEAST_CONFIDENCE
+    assert "name the character set in encoding" in sheet.reasons[-1]
+    declared = read_price_list(read_workbook(body.encode("cp874"), "list.csv", encoding="cp874"))
+    assert [item.name for item in declared.items] == list(names)
+    assert declared.sheets[0].confidence > LEAST_CONFIDENCE
+
+
+def test_a_few_spoilt_letters_do_not_make_utf8_another_character_set():
+    body = ("Name;Price\n" + "Rösti Müsli Käse Brötchen Öl;9,50\n" * 20).encode()
+    book = read_workbook(body + b"Caf\xe9;9,50\n", "list.csv")
+    assert texts(book)[1][0] == "Rösti Müsli Käse Brötchen Öl"
+    assert texts(book)[-1][0] == "Caf\ufffd"
+    assert "1 letters of its UTF-8 are spoilt" in book.notices[0]
 
 
 def test_quotes_that_are_never_closed_are_inches():
@@ -140,7 +183,7 @@ def test_a_long_field_is_read_and_one_of_a_million_characters_is_told():
     rows = ["SKU,Name,Price", "A-1,Cup,2.50", f"A-2,{'x' * 200_000},3.00"]
     assert len(texts(read_workbook("\n".join(rows).encode(), "list.csv"))[2][1]) == 200_000
     rows.append(f"A-3,{'x' * 1_000_001},3.00")
-    with pytest.raises(BrokenContract, match=r"line 4: field larger than .*delimiter ','"):
+    with pytest.raises(BrokenContract, match=r"line 4: field larger than .*in `delimiter`"):
         read_workbook("\n".join(rows).encode(), "list.csv")
 
 

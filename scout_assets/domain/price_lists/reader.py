@@ -9,6 +9,7 @@ Counters: `sheets/<role>`, `items/read`, `items/without_price`, `items/hidden`,
 workbook.
 """
 
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,6 +87,7 @@ class _Reading:
         self._workbook = workbook
         self._settings = settings
         self._counters = Counter(workbook.counters)
+        self._unsure = bool(workbook.counters["text/charset_unsure"])
         self._notices = list(workbook.notices)
         self._items: list[Item] = []
         self._rejects: list[Reject] = []
@@ -215,6 +217,8 @@ class _Reading:
             self._make_table(read.sheet, table, columns, lines, sections, context)
         made = self._items[before[0] :]
         report = _report(read, made, len(self._rejects) - before[1])
+        if report.role is Role.ITEMS and (self._unsure or _is_garbled(made)):
+            report = _doubted(report)
         self._counters[f"sheets/{report.role.value}"] += 1
         self._reports.append(report)
 
@@ -429,6 +433,30 @@ def _use(columns: Columns, column: int, score: float) -> ColumnUse:
 def _price_use(columns: Columns, price: PriceColumn) -> ColumnUse:
     use = _use(columns, price.column, price.score)
     return use.model_copy(update={"basis": price.meaning.kind or price.basis})
+
+
+_GARBLED = re.compile(
+    r"\ufffd|[\x80-\x9f]|[\u00c2\u00c3][\xa0-\xbf\u0152-\u0178\u2013-\u2122]|\u00e2\u20ac"
+)
+"""Letters that no character set gives when it is the right one: UTF-8 read as another, too."""
+_GARBLED_NAMES = 0.02
+_IN_DOUBT = 0.6
+
+
+def _is_garbled(items: Sequence[Item]) -> bool:
+    found = sum(_GARBLED.search(item.name) is not None for item in items)
+    return found > _GARBLED_NAMES * len(items)
+
+
+def _doubted(report: SheetReport) -> SheetReport:
+    """The report of a sheet whose letters are likely not those that were written."""
+    why = "letters look wrong: name the character set in encoding, or save the list as UTF-8"
+    return report.model_copy(
+        update={
+            "confidence": min(report.confidence, _IN_DOUBT),
+            "reasons": (*report.reasons, why),
+        }
+    )
 
 
 _WITHOUT_PRICES = 0.5

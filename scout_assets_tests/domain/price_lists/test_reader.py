@@ -188,6 +188,13 @@ Vintage | Wine          | Number | Price
     assert {item.price_alternatives for item in read(rows).items} == {()}
 
 
+def test_names_of_wrongly_read_letters_lower_the_confidence():
+    rows = "SKU | Name | Price\nA-1 | CafÃ© crÃ¨me | $4.00\nA-2 | ThÃ© glacÃ© | $3.00"
+    (sheet,) = read(rows).sheets
+    assert sheet.confidence < LEAST_CONFIDENCE
+    assert "letters look wrong" in sheet.reasons[-1]
+
+
 def test_a_list_without_any_price_is_read_with_little_confidence():
     rows = """
 SKU   | Product          | Colour
