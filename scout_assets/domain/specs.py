@@ -70,20 +70,21 @@ FEATURES = tuple(name for name in Specs.__dataclass_fields__ if name != "spans")
 # Exact by definition: the US customary units of 1959 and the US liquid gallon of 231 in3.
 _GALLON_ML = 3785.411784
 _POUND_G, _INCH_MM = 453.59237, 25.4
+_OUNCE_G, _FLUID_OUNCE_ML = _POUND_G / 16, _GALLON_ML / 128
 _VOLUMES = {
     r"millilit(?:er|re)s?|mils?|mls?|cc|\u043c\u043b": 1.0,
     r"centilit(?:er|re)s?|cls?": 10.0,
     r"dls?": 100.0,
     r"lit(?:er|re|ro|ri|r)s?|ltrs?|lts?|l|\u043b(?:\u0438\u0442\u0440\w*)?": 1000.0,
     r"hectolit(?:er|re)s?|hls?": 100_000.0,
-    r"fl\.? ?oz\.?|fluid ounces?": _GALLON_ML / 128,
+    r"fl\.? ?oz\.?|fluid ounces?": _FLUID_OUNCE_ML,
     r"gal(?:lons?)?": _GALLON_ML,
 }
 _WEIGHTS = {
     r"kilos?|kilogram\w*|kgs?|\u043a\u0433": 1000.0,
     r"gram(?:m?e?s?|os?|mi)?|gms?|grs?|gr|g|\u0433\u0440?|\u0433\u0440\u0430\u043c\w*": 1.0,
     r"milligram\w*|mg": 0.001,
-    r"oz\.?|ounces?": _POUND_G / 16,
+    r"oz\.?|ounces?": _OUNCE_G,
     r"lbs?\.?|pounds?": _POUND_G,
 }
 _LENGTHS = {r"mm|\u043c\u043c": 1.0, r"cms?|\u0441\u043c": 10.0, r"m|\u043c": 1000.0}
@@ -139,6 +140,13 @@ _PACKS = (
     re.compile(
         rf"(?<![\w.,])(?<!\d )(?<!\w )x\s?(?P<count>\d{{1,3}})(?![\w.,/]|\s*(?:x\b|{_LENGTH_UNIT}))"
     ),
+)
+# Empty vessels hold ounces; "cup" alone is as often food ("peanut butter cups").
+_VESSEL = re.compile(
+    r"\b(?:mugs?|tumblers?|jugs?|pitchers?|carafes?|drinking glass(?:es)?|wine glass(?:es)?"
+    r"|(?:paper|plastic|foam|ceramic|glass|hot|cold|soup|coffee|espresso|latte|cappuccino|wall(?:ed)?"
+    r"|ripple|takeaway|to[- ]go|disposable|compostable|travel)(?: (?:hot|cold|coffee|drink(?:ing)?))?"
+    r" cups?)\b|^cups\b"
 )
 _NAMED_SIZES = (
     (re.compile(r"\b(?:double magnum|jeroboam)\b"), 3000.0),
@@ -222,6 +230,8 @@ def _size(match: re.Match[str]) -> Found:
         if factor is not None and number:
             if factor >= 1000.0 and "," in match["num"]:
                 number = _number(match["num"], grouped=False)
+            if factor == _OUNCE_G and _VESSEL.search(match.string):
+                name, factor = "size_ml", _FLUID_OUNCE_ML
             yield name, round(number * factor, 4), match.span()
             return
 

@@ -62,6 +62,23 @@ def test_weights_in_any_unit_are_grams(text: str, grams: float):
 
 
 @pytest.mark.parametrize(
+    ("text", "millilitres", "grams"),
+    [
+        ("Paper cups 8 oz", 236.5882, None),  # what an empty vessel holds
+        ("Double wall hot cup 12oz", 354.8824, None),
+        ("Stoneware mug, 12 oz", 354.8824, None),
+        ("Mug 350 g", None, 350),
+        ("Peanut butter cups 8 oz", None, 226.7962),
+        ("Coffee beans 12 oz", None, 340.1943),
+    ],
+)
+def test_ounces_of_an_empty_vessel_are_a_volume(
+    text: str, millilitres: float | None, grams: float | None
+) -> None:
+    assert (extract(text).size_ml, extract(text).size_g) == (millilitres, grams)
+
+
+@pytest.mark.parametrize(
     ("text", "vintage"),
     [
         ("Barolo 2019", 2019),
