@@ -6,14 +6,14 @@ which field a label means (`columns`).
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from scout_assets.domain.grids import Area, Cell, Sheet, shown
 from scout_assets.domain.lexicon import fold
 from scout_assets.domain.price_lists.words import field_scores, is_break, is_no_price, meaning
 
-__all__ = ["Header", "filled", "find_headers", "repeats"]
+__all__ = ["Header", "blocks", "filled", "find_headers", "repeats"]
 
 _MATCHED = 0.5
 """A label matches a field when at least this share of its telling words names it."""
@@ -60,6 +60,48 @@ def find_headers(sheet: Sheet, wanted: Collection[str] = ()) -> list[Header]:
         return headers
     guess = _by_contrast(sheet)
     return [] if guess is None else [Header((guess,), _labels(sheet, (guess,)), known=False)]
+
+
+_HEAD_ROWS = 40
+
+
+def blocks(sheet: Sheet) -> list[Sheet]:
+    """Item tables that stand side by side, each as the sheet with its columns only.
+
+    An empty column parts them, and the header names goods and prices anew to the right of it,
+    mostly in the same words. The sheet itself where there are none.
+    """
+    head = replace(sheet, rows=sheet.rows[:_HEAD_ROWS])
+    header = next((one for one in find_headers(head) if one.known), None)
+    if header is None:
+        return [sheet]
+    starts = [0]
+    for left, right in pairwise(sorted(header.labels)):
+        before = {c: label for c, label in header.labels.items() if starts[-1] <= c <= left}
+        after = {c: label for c, label in header.labels.items() if c >= right}
+        if right > left + 1 and _says_the_same(before, after):
+            gap = range(left + 1, right)
+            below = sheet.rows[header.rows[0] :]
+            if not any(column in filled(row) for row in below for column in gap):
+                starts.append(right)
+    if len(starts) == 1:
+        return [sheet]
+    ends = [*starts[1:], max(map(len, sheet.rows))]
+    return [_cut(sheet, first, end) for first, end in zip(starts, ends, strict=True)]
+
+
+def _says_the_same(before: Mapping[int, str], after: Mapping[int, str]) -> bool:
+    words = [fold(label).strip() for label in before.values()]
+    same = [label for label in after.values() if fold(label).strip() in words]
+    fields = {_best_field(label) for label in same}
+    return 2 * len(set(map(fold, same))) >= len(words) and {"name", "price"} <= fields
+
+
+def _cut(sheet: Sheet, first: int, end: int) -> Sheet:
+    """The sheet with the columns from `first` up to `end` only, under their own numbers."""
+    rows = [[*[None] * min(first, len(row)), *row[first:end]] for row in sheet.rows]
+    struck = {place: text for place, text in sheet.struck.items() if first <= place[1] < end}
+    return replace(sheet, rows=rows, struck=struck)
 
 
 def repeats(header: Header, row: Mapping[int, Cell]) -> bool:

@@ -18,7 +18,7 @@ from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.grids import Sheet, Workbook, column_letter, shown
 from scout_assets.domain.lexicon import fold
 from scout_assets.domain.price_lists.columns import Columns, PriceColumn, find_columns
-from scout_assets.domain.price_lists.headers import Header, filled, find_headers
+from scout_assets.domain.price_lists.headers import Header, blocks, filled, find_headers
 from scout_assets.domain.price_lists.items import Context, Maker
 from scout_assets.domain.price_lists.model import (
     ColumnUse,
@@ -68,12 +68,16 @@ class _Table:
 
 @dataclass
 class _SheetRead:
-    """What one sheet gave. `bare`: its one table, when it has no header and may be no list."""
+    """What one sheet gave. `bare`: its one table, when it has no header and may be no list.
+
+    `parts`: the tables side by side, where there are several.
+    """
 
     sheet: Sheet
     tables: list[tuple[_Table, Columns, list[Line]]] = field(default_factory=list)
     borrowed: bool = False
     bare: tuple[_Table, Columns] | None = None
+    parts: "list[_SheetRead]" = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -97,7 +101,7 @@ class _Reading:
 
     def read(self) -> PriceList:
         chosen = list(self._chosen())
-        reads = {sheet.name: self._scan(sheet) for sheet in chosen}
+        reads = {sheet.name: self._scan_whole(sheet) for sheet in chosen}
         self._refuse_missed()
         for name, one in reads.items():
             reads[name] = self._with_borrowed_header(one, list(reads.values()))
@@ -143,6 +147,13 @@ class _Reading:
         self._reports.append(SheetReport(name=sheet.name, role=Role.HIDDEN, reasons=(why,)))
 
     # Tables
+
+    def _scan_whole(self, sheet: Sheet) -> _SheetRead:
+        """What a sheet gives; tables side by side are read one after the other."""
+        parts = [self._scan(block) for block in blocks(sheet)]
+        if len(parts) == 1:
+            return parts[0]
+        return _SheetRead(sheet, [table for part in parts for table in part.tables], parts=parts)
 
     def _scan(self, sheet: Sheet, labels: Mapping[int, str] | None = None) -> _SheetRead:
         read = _SheetRead(sheet, borrowed=labels is not None)
@@ -212,9 +223,10 @@ class _Reading:
 
     def _make(self, read: _SheetRead, context: Context) -> None:
         before = len(self._items), len(self._rejects)
-        sections = Sections(read.sheet, list(_runs(read)))
-        for table, columns, lines in read.tables:
-            self._make_table(read.sheet, table, columns, lines, sections, context)
+        for part in read.parts or [read]:
+            sections = Sections(part.sheet, list(_runs(part)))
+            for table, columns, lines in part.tables:
+                self._make_table(part.sheet, table, columns, lines, sections, context)
         made = self._items[before[0] :]
         report = _report(read, made, len(self._rejects) - before[1])
         if report.role is Role.ITEMS and (self._unsure or _is_garbled(made)):

@@ -308,6 +308,38 @@ W-1  | Rosso | 2020    | 750ml | 11.00
     assert found.sheets[0].tables == 2
 
 
+def test_tables_side_by_side_are_both_read():
+    rows = """
+SKU  | Product       | Price | | SKU   | Product    | Price
+MUGS |               |       | |       | JUGS       |
+M-10 | Mug of clay   | 4.50  | | J-10  | Jug of tin | 14.50
+M-11 | Mug of glass  | 5.50  | | J-11  | Carafe     | 15.50
+M-12 | Mug of steel  | 6.50  | |       |            |
+"""
+    found = read(rows)
+    assert [(item.sku, item.name, str(item.price), item.row) for item in found.items] == [
+        ("M-10", "Mug of clay", "4.50", 3),
+        ("M-11", "Mug of glass", "5.50", 4),
+        ("M-12", "Mug of steel", "6.50", 5),
+        ("J-10", "Jug of tin", "14.50", 3),
+        ("J-11", "Carafe", "15.50", 4),
+    ]
+    assert [item.section for item in found.items] == [("MUGS",)] * 3 + [("JUGS",)] * 2
+    assert {str(item.characteristics) for item in found.items} == {"{}"}
+    assert (found.sheets[0].items, found.sheets[0].tables) == (5, 2)
+
+
+def test_an_empty_column_within_a_table_parts_nothing():
+    rows = """
+SKU  | Wine   | FOB Price | | Description    | Retail Price
+W-10 | Rosso  | $4.50     | | Red, in oak    | $9.00
+W-11 | Bianco | $5.50     | | White, in clay | $11.00
+"""
+    found = read(rows)
+    assert [item.sku for item in found.items] == ["W-10", "W-11"]
+    assert found.sheets[0].tables == 1
+
+
 def test_without_a_header_values_alone_decide():
     rows = """
 LX-2001 | Château Exemple Rouge | 2019 | 12/750ml | $120.00
