@@ -144,9 +144,9 @@ _PACKS = (
 # Empty vessels hold ounces; "cup" alone is as often food ("peanut butter cups").
 _VESSEL = re.compile(
     r"\b(?:mugs?|tumblers?|jugs?|pitchers?|carafes?|drinking glass(?:es)?|wine glass(?:es)?"
-    r"|(?:paper|plastic|foam|ceramic|glass|hot|cold|soup|coffee|espresso|latte|cappuccino|wall(?:ed)?"
-    r"|ripple|takeaway|to[- ]go|disposable|compostable|travel)(?: (?:hot|cold|coffee|drink(?:ing)?))?"
-    r" cups?)\b|^cups\b"
+    r"|(?:paper|plastic|foam|ceramic|glass|hot|cold|soup|coffee|espresso|latte|cappuccino"
+    r"|wall(?:ed)?|ripple|takeaway|to[- ]go|disposable|compostable|travel)"
+    r"(?: (?:hot|cold|coffee|drink(?:ing)?))? cups?)\b|^cups\b"
 )
 _NAMED_SIZES = (
     (re.compile(r"\b(?:double magnum|jeroboam)\b"), 3000.0),
