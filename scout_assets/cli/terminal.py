@@ -5,6 +5,7 @@ Belongs here: what all commands share. Does not belong here: any command.
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -16,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from scout_assets.domain.failures import ScoutFailure
+from scout_assets.domain.failures import Crashed, ScoutFailure
 
 __all__ = ["Format", "err", "explained", "now", "out", "print_json", "print_table"]
 
@@ -38,7 +39,7 @@ class Format(StrEnum):
 
 
 def explained(command: Callable[P, R]) -> Callable[P, R]:
-    """Print a failure of ours as a message, without a traceback."""
+    """Print a failure of ours as a message; only a crash brings its traceback."""
 
     @functools.wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -47,6 +48,8 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
         except ScoutFailure as failure:
             err.print(f"[bold red]{type(failure).__name__}[/]: ", end="")
             err.print(str(failure), markup=False, highlight=False)
+            if isinstance(failure, Crashed):
+                err.print("".join(traceback.format_exception(failure.__cause__)), markup=False)
             raise typer.Exit(1) from None
 
     return run

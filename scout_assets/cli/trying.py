@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scout_assets.cli.terminal import Format, explained, now, out, print_json, print_table
+from scout_assets.cli.terminal import Format, err, explained, now, out, print_json, print_table
 from scout_assets.domain.capture import RawSnapshot, read_capture
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.history import Capture
@@ -62,7 +62,12 @@ def try_source(
     }
     counters: Counter[str] = Counter()
     tried = Source.read(declared, "command line")
-    fetched = asyncio.run(_fetch(tried, counters))[-1]
+    *earlier, fetched = asyncio.run(_fetch(tried, counters))
+    for capture in earlier:
+        if capture.failure is not None:
+            err.print(f"note: {capture.failure}", markup=False, highlight=False)
+    if fetched.failure is not None:
+        raise fetched.failure
     if kind is Platform.PRICE_LIST:
         _show_list(tried, source, form, fetched, counters)
         return

@@ -8,10 +8,14 @@
     │   └── BrokenContract the answer is not what this kind of source promises
     ├── Transient          the same request may work later (time-out, 429, 5xx, lock)
     └── Critical           an invariant of ours is broken; stop and look
+        └── Crashed        our own code raised something else over what it was given
 
-Belongs here: the tree, and nothing else. Every message names the source or place and the
-mend. Does not belong here: how a failure is retried, shown or counted.
+Belongs here: the tree, and how what nobody foresaw becomes part of it. Every message names the
+source or place and the mend. Does not belong here: how a failure is retried, shown or counted.
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 class ScoutFailure(Exception):
@@ -51,3 +55,32 @@ class Transient(ScoutFailure):
 
 class Critical(ScoutFailure):
     """An invariant of ours is broken; automation should stop."""
+
+
+class Crashed(Critical):
+    """Our own code raised something else over what it was given; its `__cause__` tells where."""
+
+
+_MESSAGE_LENGTH = 300
+
+
+@contextmanager
+def contained(place: str) -> Iterator[None]:
+    """What nobody foresaw ends here: any exception but ours leaves as Crashed, naming `place`.
+
+    For the borders between sources: over one of them the others must not fail. Panics of readers
+    written in Rust are no `Exception`, and are held too; interrupts and cancellation pass.
+    """
+    try:
+        yield
+    except ScoutFailure:
+        raise
+    except BaseException as error:
+        name = type(error).__name__
+        if not isinstance(error, Exception) and name != "PanicException":
+            raise
+        said = " ".join(str(error).split())[:_MESSAGE_LENGTH]
+        raise Crashed(
+            f"{place}: reading it crashed ({name}: {said}); the last rows stay. "
+            "This is a fault of the program: report it with the traceback in the run's log"
+        ) from error

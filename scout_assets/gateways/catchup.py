@@ -6,7 +6,7 @@ not belong here: the folds themselves (`domain.history`), the transaction (`ware
 A slice made by other code is folded anew from all its snapshots. Offers are history: they are
 folded anew only when the source's declaration changes what its pages mean, or when a person
 asks (`rewrite`). Nothing here fails because of what a store wrote: a snapshot that can no
-longer be read goes to quarantine as one row.
+longer be read, or over which a reader crashes, goes to quarantine as one row.
 """
 
 from collections import Counter
@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from scout_assets.domain.capture import RawSnapshot, Reader
-from scout_assets.domain.failures import BrokenContract
+from scout_assets.domain.failures import BrokenContract, Crashed, contained
 from scout_assets.domain.history import Capture, Row, fold_offers, fold_rows
 from scout_assets.domain.sources import Source
 from scout_assets.domain.supply import settled_ids
@@ -48,10 +48,14 @@ CAPTURED: Mapping[str, Callable[[Capture], Sequence[Row]]] = {
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """Batches to write, one a table, and what happened to each source."""
+    """Batches to write, one a table, and what happened to each source.
+
+    `crashes`: readers that raised what they must not; each names its source.
+    """
 
     batches: Mapping[str, Batch]
     counters: Mapping[str, Counter[str]]
+    crashes: Sequence[Crashed] = ()
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,7 @@ class _Work:
     slices: dict[str, _Slice] = field(default_factory=dict)
     captures: list[Capture] = field(default_factory=list)
     unreadable: list[Row] = field(default_factory=list)
+    crashes: list[Crashed] = field(default_factory=list)
 
 
 def catch_up(
@@ -105,7 +110,11 @@ def catch_up(
             _read(work, snapshots, reader, counters[key], latest[key].number)
         else:
             counters[key]["slices/unchanged"] += 1
-    return CaughtUp({t.name: _batch(kind, t, list(works.values())) for t in tables}, counters)
+    return CaughtUp(
+        {t.name: _batch(kind, t, list(works.values())) for t in tables},
+        counters,
+        [crash for work in works.values() for crash in work.crashes],
+    )
 
 
 def _stand(
@@ -164,17 +173,21 @@ def _read(
     first = min(found.base for found in work.slices.values())
     for raw in snapshots.load(work.source.key, first, upto):
         try:
-            seen = reader.read(work.source, raw)
-        except BrokenContract as error:
+            with contained(f"{work.source.key}, snapshot {raw.number}"):
+                seen = reader.read(work.source, raw)
+        except (BrokenContract, Crashed) as error:
             counters["snapshots/unreadable"] += 1
             work.unreadable = [_unreadable(work.source, raw, error)]
+            if isinstance(error, Crashed):
+                counters["snapshots/crashed"] += 1
+                work.crashes.append(error)
             continue
         counters.update(seen.counters)
         work.captures.append(seen)
         work.unreadable = []
 
 
-def _unreadable(source: Source, raw: RawSnapshot, error: BrokenContract) -> Row:
+def _unreadable(source: Source, raw: RawSnapshot, error: BrokenContract | Crashed) -> Row:
     return {
         "kind": source.kind.value,
         "source": source.key,

@@ -6,7 +6,8 @@ there. Does not belong here: what the files mean (`domain`).
 A capture of a store is one file, or one folder of page files in name order; that of a price
 list is one file, and of several undated ones in a folder the newest. A folder whose entries are
 named by date (`2026-09-07.json`, `2026-09-07/`) is a series of captures, one per date; a
-capture without a date in its name counts as of its last change on disk.
+capture without a date in its name counts as of its last change on disk. `2024-25` is a season:
+two numbers that are no year and month are no date.
 """
 
 import codecs
@@ -14,35 +15,41 @@ import os
 import re
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
 
-from scout_assets.domain.failures import BadConfig, NotFound, Refused, Transient
+from scout_assets.domain.failures import BadConfig, NotFound, Permanent, Refused, Transient
 from scout_assets.domain.sources import Source, read_sources
 from scout_assets.gateways.watched import below
 
 __all__ = ["CaptureFile", "captures", "declared_sources", "is_url", "lists"]
 
-_DATE = re.compile(r"(?<!\d)(\d{4})-(\d{2})(?:-(\d{2}))?(?!\d)")
+_DATE = re.compile(r"(?<!\d)((?:19|20)\d{2})-(\d{2})(?:-(\d{2}))?(?!\d)")
 
 
 @dataclass(frozen=True)
 class CaptureFile:
-    """A capture on disk: its pages in order, and whether its name gave the date."""
+    """A capture on disk: its pages in order, and whether its name gave the date.
+
+    `refused`: why it cannot be read, known from its path alone.
+    """
 
     captured_at: datetime
     dated: bool
     pages: tuple[Path, ...]
+    refused: Permanent | None = None
 
     def read(self) -> tuple[bytes, ...]:
         """The bytes of each page.
 
         Raises Transient when one cannot be read, or changes while it is; Refused for what is no
-        plain file.
+        plain file, or leads where no list may; BadConfig for a date that does not exist.
         """
+        if self.refused is not None:
+            raise self.refused
         return tuple(_whole(page).removeprefix(codecs.BOM_UTF8) for page in self.pages)
 
 
@@ -105,7 +112,8 @@ LISTS = frozenset((".csv", ".tsv", ".txt", ".xlsx", ".xlsm", ".xlsb", ".xls", ".
 def lists(location: str, roots: Sequence[Path] = ()) -> tuple[CaptureFile, ...]:
     """The price lists at a path, oldest first. With `roots` no file may lie, or lead, elsewhere.
 
-    Raises NotFound when there is none, Refused for one outside the roots.
+    Raises NotFound when there is none, Refused for a place outside the roots. A file of a folder
+    that leads out of them, or whose date does not exist, says so when it is read.
     """
     path = below(roots, location) if roots else Path(location).expanduser().resolve()
     if path.is_file():
@@ -115,10 +123,21 @@ def lists(location: str, roots: Sequence[Path] = ()) -> tuple[CaptureFile, ...]:
     files = [entry for entry in sorted(path.iterdir()) if _is_page(entry, LISTS)]
     if not files:
         raise NotFound(f"the folder {path} holds no price list ({', '.join(sorted(LISTS))})")
-    for entry in files if roots else ():
-        below(roots, entry)
-    found = sorted((_capture(entry, LISTS) for entry in files), key=lambda c: c.captured_at)
+    found = sorted((_listed(entry, roots) for entry in files), key=lambda c: c.captured_at)
     return tuple(found) if all(capture.dated for capture in found) else (found[-1],)
+
+
+def _listed(path: Path, roots: Sequence[Path]) -> CaptureFile:
+    """One file of a folder; what forbids to read it keeps no other file back."""
+    try:
+        capture = _capture(path, LISTS)
+        if roots:
+            below(roots, path)
+    except BadConfig as wrong_date:
+        return CaptureFile(_changed_at(path), True, (path,), wrong_date)
+    except Refused as leads_out:
+        return replace(capture, refused=leads_out)
+    return capture
 
 
 def captures(location: str) -> tuple[CaptureFile, ...]:
@@ -147,9 +166,13 @@ def _capture(path: Path, suffixes: frozenset[str]) -> CaptureFile:
     if not pages:
         raise NotFound(f"the folder {path} holds no page (*.json)")
     dated = _date_of(path)
-    changed = max(page.stat().st_mtime for page in pages)
+    changed = max(_changed_at(page) for page in pages)
     real = tuple(page.resolve() for page in pages)
-    return CaptureFile(dated or datetime.fromtimestamp(changed, UTC), dated is not None, real)
+    return CaptureFile(dated or changed, dated is not None, real)
+
+
+def _changed_at(path: Path) -> datetime:
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
 
 
 def _is_page(path: Path, suffixes: frozenset[str]) -> bool:
@@ -161,8 +184,10 @@ def _date_of(path: Path) -> datetime | None:
     found = _DATE.search(path.name)
     if found is None:
         return None
-    year, month, day = found.groups(default="1")
+    year, month, day = found.groups()
+    if day is None and not 1 <= int(month) <= 12:
+        return None
     try:
-        return datetime(int(year), int(month), int(day), tzinfo=UTC)
+        return datetime(int(year), int(month), int(day or 1), tzinfo=UTC)
     except ValueError as error:
         raise BadConfig(f"{path}: {found.group()} is not a date; rename it") from error

@@ -263,12 +263,16 @@ class Ledger:
 
     # Fetches
 
-    def record_success(self, key: str, now: datetime) -> None:
-        """The source answered; its failures are over."""
+    def record_success(self, key: str, now: datetime, remark: str | None = None) -> None:
+        """The source answered; its failures are over.
+
+        `remark`: what was wrong all the same, told until the next success.
+        """
         with self.session() as session:
             row = session.get_one(_SourceRow, key)
             row.last_attempt_at, row.last_success_at = now, now
             _forgive(row)
+            row.failure = remark
 
     def record_failure(self, key: str, failure: ScoutFailure, now: datetime) -> None:
         """The source failed; it backs off, for ever after a permanent failure."""

@@ -3,6 +3,11 @@
 Belongs here: joining crawl or files, artifacts and ledger so that a kill at any point leaves
 either a whole snapshot or none. Does not belong here: pages (`storefronts`, `files`), rows
 (`domain.capture`), which sources to fetch (`orchestration`).
+
+Dated captures land in the order of their dates, and history is never rewritten. One that cannot
+be read keeps no later one back, unless it may be readable next time; once a later one has landed
+it is passed over, mended or not, and counts as `captures/known`. Only the newest date is read
+again: a list that is edited in place lands as one more snapshot of that date.
 """
 
 import asyncio
@@ -14,7 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
-from scout_assets.domain.failures import BrokenContract, Transient
+from scout_assets.domain.failures import BrokenContract, ScoutFailure, Transient, contained
 from scout_assets.domain.pages import page_items
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.artifacts import Artifacts
@@ -40,19 +45,26 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Fetched:
-    """One capture as it came, not stored yet."""
+    """One capture as it came, not stored yet; `failure` says why it has no pages."""
 
     captured_at: datetime
     pages: tuple[RawPage, ...]
+    failure: ScoutFailure | None = None
 
 
 @dataclass(frozen=True)
 class Landing:
-    """What fetching one source did. `snapshot` is its newest, landed now or before."""
+    """What fetching one source did. `snapshot` is its newest, landed now or before.
+
+    `failure`: the newest capture could not be read, though an earlier one landed.
+    `passed_over`: captures that could not be read, and will not be, for a later one landed.
+    """
 
     outcome: Outcome
     snapshot: Snapshot
     counters: Mapping[str, int]
+    failure: ScoutFailure | None = None
+    passed_over: tuple[ScoutFailure, ...] = ()
 
 
 async def fetch(
@@ -67,7 +79,8 @@ async def fetch(
 ) -> tuple[Fetched, ...]:
     """The captures of a source that `last` does not cover, oldest first; stores nothing.
 
-    Raises any ScoutFailure: NotFound, Refused, BrokenContract, Transient, ...
+    Each file has its own failure. Raises any ScoutFailure that concerns them all, or an address:
+    NotFound, Refused, BrokenContract, Transient, ...
     """
     tally: Counter[str] = Counter() if counters is None else counters
     is_list = source.platform is Platform.PRICE_LIST
@@ -75,15 +88,34 @@ async def fetch(
         get = fetch_list if is_list else crawl
         return (Fetched(now, await get(source, http, policy, known or {}, tally)),)
     found = lists(source.location, roots()) if is_list else captures(source.location)
-    fresh = tuple(item for item in found if _is_fresh(item, last))
+    fresh = [item for item in found if _is_fresh(item, found[-1], last)]
     tally["captures/known"] += len(found) - len(fresh)
-    read = _list_from_file if is_list else _from_file
-    return tuple([await asyncio.to_thread(read, source, item) for item in fresh])
+    fetched = []
+    for item in fresh:
+        fetched.append(await asyncio.to_thread(_attempted, source, item))
+        if isinstance(fetched[-1].failure, Transient):
+            break  # it may be readable next time: later ones wait for it
+    return tuple(fetched)
 
 
-def _is_fresh(item: CaptureFile, last: Snapshot | None) -> bool:
-    """History is never rewritten: dated captures up to the last landed one are passed over."""
-    return last is None or not item.dated or item.captured_at > last.captured_at
+def _is_fresh(item: CaptureFile, newest: CaptureFile, last: Snapshot | None) -> bool:
+    """Whether a capture is to be read: later than the last landed one, or the newest as it is."""
+    if last is None or not item.dated:
+        return True
+    again = item is newest and item.captured_at == last.captured_at
+    return again or item.captured_at > last.captured_at
+
+
+def _attempted(source: Source, item: CaptureFile) -> Fetched:
+    """A capture, or why it cannot be read; a failure names the file."""
+    read = _list_from_file if source.platform is Platform.PRICE_LIST else _from_file
+    try:
+        with contained(item.pages[0].name):
+            return read(source, item)
+    except ScoutFailure as failure:
+        name, said = item.pages[0].name, str(failure)
+        told = failure if name in said else _saying(failure, f"{name}: {said}")
+        return Fetched(item.captured_at, (), told)
 
 
 def _from_file(source: Source, item: CaptureFile) -> Fetched:
@@ -118,7 +150,10 @@ class Snapshots:
         policy: Policy,
         clock: Callable[[], datetime],
     ) -> Landing:
-        """Fetch a source and land what is new. Raises any ScoutFailure; then nothing landed."""
+        """Fetch a source and land what is new. Raises any ScoutFailure; then nothing landed.
+
+        A failure that only some of its captures have is told in the Landing.
+        """
         counters: Counter[str] = Counter()
         last = self._ledger.latest_snapshots([source.key]).get(source.key)
         fetched = await fetch(
@@ -126,14 +161,20 @@ class Snapshots:
         )
         outcome = Outcome.UNCHANGED
         for capture in fetched:
+            if capture.failure is not None:
+                counters["captures/failed"] += 1
+                continue
             # In a thread: other stores' answers need not wait for this one's disk.
             last, landed = await asyncio.to_thread(
                 self._land, source, capture, last, counters, clock()
             )
             outcome = Outcome.LANDED if landed else outcome
+        passed_over, failure = _failures(fetched)
+        if failure is not None and not any(capture.pages for capture in fetched):
+            raise failure
         if last is None:
             raise BrokenContract(f"{source.location} gave no capture")
-        return Landing(outcome, last, counters)
+        return Landing(outcome, last, counters, failure, passed_over)
 
     def load(self, source: str, after: int = 0, upto: int | None = None) -> tuple[RawSnapshot, ...]:
         """Landed snapshots numbered above `after` and up to `upto`, with their bytes.
@@ -214,6 +255,28 @@ class Snapshots:
             f"{source.location} lists no product at all, where it listed some before; "
             f"the last rows stay. If it really closed: scout sources retire {source.key}"
         )
+
+
+PASSED_OVER = (
+    "; a later one has landed, so this one is passed over from now on, mended or not: "
+    "history is never rewritten. Give what it should say under a later date"
+)
+
+
+def _failures(fetched: Sequence[Fetched]) -> tuple[tuple[ScoutFailure, ...], ScoutFailure | None]:
+    """Those before the last capture that could be read, which are over, and what is wrong now."""
+    newest = max((at for at, capture in enumerate(fetched) if capture.failure is None), default=-1)
+    over = [c.failure for c in fetched[: max(newest, 0)] if c.failure is not None]
+    now = [c.failure for c in fetched[newest + 1 :] if c.failure is not None]
+    joined = _saying(now[-1], "; ".join(map(str, now))) if now else None
+    return tuple(_saying(failure, f"{failure}{PASSED_OVER}") for failure in over), joined
+
+
+def _saying(failure: ScoutFailure, text: str) -> ScoutFailure:
+    """The same failure in other words."""
+    told = type(failure)(text)
+    told.__cause__ = failure.__cause__
+    return told
 
 
 def _next(

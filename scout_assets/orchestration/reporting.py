@@ -1,15 +1,17 @@
-"""How assets dress: column schemas, previews, tables and counters as metadata.
+"""How assets dress: column schemas, previews, tables and counters as metadata; crashes in the log.
 
-Belongs here: turning rows and counters into Dagster metadata. Does not belong here: which
+Belongs here: turning what happened into what Dagster shows. Does not belong here: which
 numbers matter (`domain.stats`), drawing (`gateways.plots`).
 """
 
+import traceback
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
 
+from scout_assets.domain.failures import Crashed, ScoutFailure
 from scout_assets.domain.tables import Column, Table
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.plots import markdown
@@ -18,6 +20,7 @@ __all__ = [
     "PREVIEW_ROWS",
     "counters",
     "image",
+    "in_full",
     "preview",
     "source_table",
     "table",
@@ -83,6 +86,13 @@ def image(png: bytes, title: str) -> dg.MarkdownMetadataValue:
 def counters(tally: Mapping[str, int]) -> dict[str, int]:
     """Counters as numeric metadata: Dagster draws them over time by itself."""
     return {name: int(count) for name, count in sorted(tally.items())}
+
+
+def in_full(failure: ScoutFailure) -> str:
+    """A failure as the run's log tells it: one that nobody foresaw with its traceback."""
+    if not isinstance(failure, Crashed) or failure.__cause__ is None:
+        return str(failure)
+    return f"{failure}\n{''.join(traceback.format_exception(failure.__cause__))}"
 
 
 def source_table(known: Iterable[KnownSource]) -> dg.MarkdownMetadataValue:

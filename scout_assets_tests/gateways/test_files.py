@@ -90,6 +90,31 @@ def test_a_date_that_does_not_exist_is_named(tmp_path: Path):
         captures(str(tmp_path))
 
 
+@pytest.mark.parametrize("name", ["Preisliste 2024-25", "4711-12", "2024-00", "12024-10-01"])
+def test_numbers_that_are_no_date_date_nothing(tmp_path: Path, name: str):
+    path = tmp_path / f"{name}.csv"
+    path.write_text("a;1")
+    os.utime(path, (1_700_000_000, 1_700_000_000))
+    (capture,) = lists(str(path))
+    assert not capture.dated
+    assert capture.captured_at == datetime.fromtimestamp(1_700_000_000, UTC)
+
+
+def test_in_a_series_of_lists_a_wrong_date_and_a_link_out_keep_no_other_back(tmp_path: Path):
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    (tmp_path / "secret.csv").write_text("s;1")
+    (folder / "2026-09-01.csv").write_text("a;1")
+    (folder / "2026-09-31.csv").write_text("a;2")
+    (folder / "2026-09-15.csv").symlink_to(tmp_path / "secret.csv")
+    found = {c.pages[0].stem: c for c in lists(str(folder), (folder.resolve(),))}
+    assert found["2026-09-01"].read() == (b"a;1",)
+    with pytest.raises(Refused, match="is not below an allowed folder"):
+        found["secret"].read()
+    with pytest.raises(BadConfig, match="2026-09-31 is not a date; rename it"):
+        found["2026-09-31"].read()
+
+
 def test_a_pipe_or_folder_named_like_a_list_is_none(tmp_path: Path):
     os.mkfifo(tmp_path / "pipe.csv")
     (tmp_path / "folder.csv").mkdir()
@@ -145,11 +170,13 @@ def test_with_roots_no_list_lies_or_leads_elsewhere(tmp_path: Path):
     for place in (
         elsewhere / "a.csv",
         allowed / "link.csv",
-        allowed,
         f"{allowed}/../lists_evil/a.csv",
     ):
         with pytest.raises(Refused, match=r"refused|not below"):
             lists(str(place), roots)
+    (newest,) = lists(str(allowed), roots)
+    with pytest.raises(Refused, match=r"link\.csv' \(it leads to .* is not below"):
+        newest.read()
     assert lists(str(allowed / "link.csv")), "without roots a list may lie anywhere"
 
 

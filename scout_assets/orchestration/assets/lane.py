@@ -34,7 +34,12 @@ from scout_assets.gateways.embedders import embed_missing
 from scout_assets.gateways.readers import reader_of, tables_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
 from scout_assets.orchestration.assets.snapshots import build_snapshots
-from scout_assets.orchestration.reporting import counters, image, table_metadata
+from scout_assets.orchestration.reporting import (
+    counters,
+    image,
+    in_full,
+    table_metadata,
+)
 from scout_assets.orchestration.resources import Embedding, ScoutHome
 
 __all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows"]
@@ -126,6 +131,8 @@ def build_rows(lane: Lane, name: str, version: str, deps: Sequence[str]) -> dg.A
             reader_of(lane.kind, opened),
             config.rewrite,
         )
+        for crash in caught_up.crashes:
+            context.log.error(in_full(crash))
         happened = counters(sum(caught_up.counters.values(), Counter()))
         for table, batch in caught_up.batches.items():
             yield dg.MaterializeResult(asset_key=lane.key(table), value=batch, metadata=happened)

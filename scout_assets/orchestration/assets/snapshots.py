@@ -5,7 +5,8 @@ which failed. Does not belong here: how a fetch goes (`gateways.snapshots`).
 
 All good: the step returns and Dagster marks every partition. Some bad: the good ones are
 logged one by one and the step raises, so that Dagster shows the bad ones as failed and no
-retry mechanism asks again for what already landed.
+retry mechanism asks again for what already landed. A crash over one source is a failure of that
+source, with its traceback in the run's log.
 """
 
 import asyncio
@@ -19,13 +20,14 @@ import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 
 from scout_assets.domain.catalogue import Kind
-from scout_assets.domain.failures import BadConfig, ScoutFailure, Transient
+from scout_assets.domain.failures import BadConfig, Crashed, ScoutFailure, Transient, contained
+from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway, Stopped
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.snapshots import Landing
 from scout_assets.orchestration.assets.sources import SOURCES
-from scout_assets.orchestration.reporting import counters, table
+from scout_assets.orchestration.reporting import counters, in_full, table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
 __all__ = ["VERSION", "build_snapshots"]
@@ -41,15 +43,18 @@ warnings.filterwarnings("ignore", message="Asset job .* with varying BackfillPol
 
 DESCRIPTION = """What each source gave us, unparsed: raw answers by their sha256, with ETag and
 Last-Modified. A partition fails alone and keeps its last good snapshot; an unchanged answer
-lands nothing. A source that keeps failing is left in peace until its next attempt is due; a run
-of just that partition asks at once."""
+lands nothing. A store or server that keeps failing is left in peace until its next attempt is
+due; a run of just that partition asks at once. Of a folder of dated captures what can be read
+lands, and what cannot is named."""
 
 
 @dataclass(frozen=True)
 class _Result:
+    """What a source came to: a landing, a failure, or both when only its newest capture failed."""
+
     key: str
     landing: Landing | None
-    failure: ScoutFailure | None
+    failure: ScoutFailure | None = None
 
 
 def build_snapshots(
@@ -92,7 +97,7 @@ async def _refresh_all(home: Home, web: Web, asked: Sequence[KnownSource]) -> li
 
     async def one(item: KnownSource) -> _Result:
         async with turn:
-            if not explicit and not item.fetch.due(web.now()):
+            if not explicit and is_url(item.source.location) and not item.fetch.due(web.now()):
                 return _Result(item.source.key, None, _resting(item))
             return await _refresh(home, web, gateway, item)
 
@@ -103,15 +108,20 @@ async def _refresh_all(home: Home, web: Web, asked: Sequence[KnownSource]) -> li
 async def _refresh(home: Home, web: Web, gateway: HttpGateway, item: KnownSource) -> _Result:
     key = item.source.key
     try:
-        source = home.resolved(item.source)
-        landing = await home.snapshots.refresh(source, gateway, web.policy(home), web.now)
+        with contained(key):
+            source = home.resolved(item.source)
+            landing = await home.snapshots.refresh(source, gateway, web.policy(home), web.now)
     except Stopped as failure:
         return _Result(key, None, failure)
     except ScoutFailure as failure:
         home.ledger.record_failure(key, failure, web.now())
         return _Result(key, None, failure)
-    home.ledger.record_success(key, web.now())
-    return _Result(key, landing, None)
+    if landing.failure is not None:
+        home.ledger.record_failure(key, landing.failure, web.now())
+    else:
+        remark = "; ".join(map(str, landing.passed_over)) or None
+        home.ledger.record_success(key, web.now(), remark)
+    return _Result(key, landing, landing.failure)
 
 
 def _unknown(key: str) -> _Result:
@@ -133,10 +143,14 @@ def _resting(item: KnownSource) -> ScoutFailure:
 
 
 def _report(context: dg.AssetExecutionContext, results: Sequence[_Result]) -> None:
-    failed = [result for result in results if result.landing is None]
+    failed = [result for result in results if result.failure is not None]
     for result in results:
+        if isinstance(result.failure, Crashed):
+            context.log.error(f"{result.key}: {in_full(result.failure)}")
         if result.landing is None:
             continue
+        for failure in result.landing.passed_over:
+            context.log.warning(f"{result.key}: {in_full(failure)}")
         metadata = _metadata(result.landing)
         if failed:
             context.log_event(
@@ -171,7 +185,13 @@ def _metadata(landing: Landing) -> dict[str, Any]:
             ("role", "url", "sha256"),
         ),
         **counters(landing.counters),
+        **({"passed over": _reasons(landing.passed_over)} if landing.passed_over else {}),
     }
+
+
+def _reasons(failures: Sequence[ScoutFailure]) -> dg.MarkdownMetadataValue:
+    rows = [{"failure": type(one).__name__, "reason": str(one)} for one in failures]
+    return table(rows, ("failure", "reason"))
 
 
 def _failure(failed: Sequence[_Result], asked: int) -> dg.Failure:
@@ -180,12 +200,14 @@ def _failure(failed: Sequence[_Result], asked: int) -> dg.Failure:
         for r in failed
     ]
     lines = "\n".join(f"- {row['source']}: {row['reason']}" for row in rows)
-    kinds = Counter(row["failure"] for row in rows)
+    kinds = Counter(f"failed/{row['failure']}" for row in rows)
+    crashed = sum(isinstance(result.failure, Crashed) for result in failed)
     return dg.Failure(
         description=f"{len(failed)} of {asked} sources failed; the others landed.\n{lines}",
         metadata={
             "failed sources": table(rows, ("source", "failure", "reason")),
-            **{f"failed/{name}": count for name, count in kinds.items()},
+            **kinds,
+            **({"snapshots/crashed": crashed} if crashed else {}),
         },
         allow_retries=False,
     )

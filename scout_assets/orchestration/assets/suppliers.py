@@ -18,7 +18,7 @@ import dagster as dg
 
 from scout_assets.domain import linking, supply
 from scout_assets.domain.catalogue import Kind
-from scout_assets.domain.failures import ScoutFailure
+from scout_assets.domain.failures import Crashed, ScoutFailure, contained
 from scout_assets.domain.review import Status
 from scout_assets.domain.tables import (
     BEST_PRICES,
@@ -33,7 +33,7 @@ from scout_assets.gateways.readers import start_analysis
 from scout_assets.gateways.warehouse import Batch
 from scout_assets.orchestration.assets.lane import Lane, build_rows
 from scout_assets.orchestration.assets.snapshots import build_snapshots
-from scout_assets.orchestration.reporting import counters, image, table, table_metadata
+from scout_assets.orchestration.reporting import counters, image, in_full, table, table_metadata
 from scout_assets.orchestration.resources import ScoutHome, Web
 
 __all__ = ["MatchConfig", "build_suppliers"]
@@ -98,9 +98,11 @@ def _analyses(lane: Lane) -> dg.AssetsDefinition:
         rows: list[dict[str, Any]] = []
         for known in opened.ledger.sources(lane.kind, keys=context.partition_keys):
             try:
-                job = asyncio.run(start_analysis(opened, known.source, happened))
+                with contained(known.source.key):
+                    job = asyncio.run(start_analysis(opened, known.source, happened))
             except ScoutFailure as failure:  # one list must not keep the others' items back
-                context.log.error(f"{known.source.key}: {failure}")
+                happened["snapshots/crashed"] += isinstance(failure, Crashed)
+                context.log.error(f"{known.source.key}: {in_full(failure)}")
                 rows.append({"source": known.source.key, "phase": "refused", "error": str(failure)})
                 continue
             if job is not None:
