@@ -7,6 +7,7 @@ Belongs here: printing what a source would give. Does not belong here: reading i
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from scout_assets.domain.price_lists.model import PriceList
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway
-from scout_assets.gateways.price_lists import list_name, read_list
+from scout_assets.gateways.price_lists import ListAccess, list_name, read_list
 from scout_assets.gateways.snapshots import Fetched, fetch
 
 __all__ = ["try_source"]
@@ -80,8 +81,13 @@ def try_source(
 
 
 async def _fetch(source: Source, counters: Counter[str]) -> tuple[Fetched, ...]:
+    home = Home.locate()
+
+    def anywhere() -> ListAccess:
+        return replace(home.list_access, roots=())
+
     async with HttpGateway() as http:
-        return await fetch(source, http, Home.locate().policy(), now(), counters=counters)
+        return await fetch(source, http, home.policy(), now(), counters=counters, access=anywhere)
 
 
 def _read(source: Source, fetched: Fetched) -> Capture:

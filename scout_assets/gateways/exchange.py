@@ -65,7 +65,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Exchange:
-    """How to ask: media types wanted, seconds per read, bytes at most, where to count.
+    """How to ask: media types wanted, seconds per read, bytes at most and by what, where to count.
 
     `sent` is called when the request goes out, which may be long after `send` was called: a
     name is to be resolved and a connection to be made first.
@@ -74,6 +74,7 @@ class Exchange:
     accept: str
     timeout_seconds: float
     max_bytes: int
+    cap_name: str
     counters: Counter[str]
     sent: Callable[[], None]
     wall_clock: Callable[[], float] = time.time
@@ -147,8 +148,8 @@ class Exchange:
     def _oversized(self, name: str, found: str) -> Refused:
         self.counters["http/oversized"] += 1
         return Refused(
-            f"{name} is larger than max_bytes, {self.max_bytes:,} ({found}); raise max_bytes of"
-            " this source, or give it a narrower url"
+            f"{name} is larger than {self.max_bytes:,} bytes ({found}); raise {self.cap_name}, or"
+            " give it a narrower url"
         )
 
     def _check_type(self, name: str, content_type: str) -> None:

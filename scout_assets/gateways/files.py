@@ -42,22 +42,28 @@ class CaptureFile:
     pages: tuple[Path, ...]
     refused: Permanent | None = None
 
-    def read(self) -> tuple[bytes, ...]:
+    def read(self, max_bytes: int | None = None) -> tuple[bytes, ...]:
         """The bytes of each page.
 
         Raises Transient when one cannot be read, or changes while it is; Refused for what is no
-        plain file, or leads where no list may; BadConfig for a date that does not exist.
+        plain file, is larger than `max_bytes` (MAX_FILE_SIZE_MB) or leads where no list may;
+        BadConfig for a date that does not exist.
         """
         if self.refused is not None:
             raise self.refused
-        return tuple(_whole(page).removeprefix(codecs.BOM_UTF8) for page in self.pages)
+        return tuple(_whole(page, max_bytes).removeprefix(codecs.BOM_UTF8) for page in self.pages)
 
 
-def _whole(path: Path) -> bytes:
+def _whole(path: Path, max_bytes: int | None) -> bytes:
     """The bytes of a file that nobody changes or replaces meanwhile."""
     try:
         with open(path, "rb", opener=_plain) as file:
             before = os.fstat(file.fileno())
+            if max_bytes is not None and before.st_size > max_bytes:
+                raise Refused(
+                    f"{path} has {before.st_size:,} bytes, more than {max_bytes:,}; "
+                    "split the list, or raise MAX_FILE_SIZE_MB"
+                )
             body = file.read()
             after = os.fstat(file.fileno())
         there = path.stat()

@@ -8,6 +8,7 @@ A sheet always comes as a whole workbook (xlsx) unless csv of one `gid` is asked
 copy addresses with whatever tab they had open, so `gid` alone does not choose.
 """
 
+import asyncio
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "GOOGLE",
+    "SERVICE_ACCOUNT",
+    "Private",
     "SheetAddress",
     "export_url",
     "fetch_public",
+    "fetch_sheet",
     "fetch_with_service_account",
     "sheet_address",
 ]
@@ -51,6 +55,10 @@ _TYPES = {
 _TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two reads
 _CHUNK = 1 << 16
 Format = Literal["xlsx", "csv"]
+
+
+class Private(Refused):
+    """Google asks who wants to see the sheet."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,40 @@ def export_url(address: SheetAddress, form: Format = "xlsx", base: str = GOOGLE)
     )
 
 
+async def fetch_sheet(
+    address: SheetAddress,
+    http: HttpGateway,
+    policy: Policy,
+    counters: Counter[str],
+    *,
+    form: Format = "xlsx",
+    validators: Validators | None = None,
+    key_file: Path | None = None,
+    base: str = GOOGLE,
+) -> Page:
+    """The export of a sheet as anyone sees it; a private one through the account of `key_file`.
+
+    Raises the failures of `fetch_public`, and of `fetch_with_service_account`.
+    """
+    try:
+        return await fetch_public(
+            address, http, policy, counters, form=form, validators=validators, base=base
+        )
+    except Private:
+        if key_file is None:
+            raise
+    body = await asyncio.to_thread(
+        fetch_with_service_account,
+        address,
+        key_file,
+        counters,
+        form=form,
+        max_bytes=policy.max_bytes,
+        base=base,
+    )
+    return Page(export_url(address, form, base), 200, body, {}, Validators())
+
+
 async def fetch_public(
     address: SheetAddress,
     http: HttpGateway,
@@ -100,7 +142,7 @@ async def fetch_public(
 ) -> Page:
     """The export of a sheet that anyone with the link may see.
 
-    Raises Refused for a private sheet, NotFound, BrokenContract, and what `HttpGateway.get`
+    Raises Private, NotFound, BrokenContract, and what `HttpGateway.get`
     raises.
     """
     # robots.txt speaks to crawlers; this is one document, named by a person who may open it.
@@ -125,9 +167,9 @@ async def fetch_public(
     return page
 
 
-def _private(address: SheetAddress, counters: Counter[str]) -> Refused:
+def _private(address: SheetAddress, counters: Counter[str]) -> Private:
     counters["sheets/private"] += 1
-    return Refused(
+    return Private(
         f"the Google sheet {address.spreadsheet} is private: Google answered with its login; "
         "share it as 'anyone with the link', or share it with a service account and set "
         f"{SERVICE_ACCOUNT} to that account's key file"

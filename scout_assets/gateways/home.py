@@ -9,7 +9,9 @@ search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may be any fsspec URL;
 `rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of suppliers (path or
 address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network); `SCOUT_WATCH_ROOTS` the
 folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores who asks, with a
-contact. The variables of the ML service are those of `courier.CourierSettings`.
+contact; `SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see private Google
+Sheets. The variables of the ML service are those of `courier.CourierSettings`, of which
+`MAX_FILE_SIZE_MB` caps every price list.
 """
 
 import os
@@ -28,8 +30,10 @@ from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.decisions import Decisions
+from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.price_lists import ListAccess
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
@@ -49,6 +53,8 @@ class Home:
     master_list: str = ""
     master_list_private: bool = False
     watched: str = ""
+    google_key: Path | None = None
+    google: str = GOOGLE
 
     @classmethod
     def locate(
@@ -62,6 +68,7 @@ class Home:
         declared = sources_file or environment.get("SCOUT_SOURCES") or "sources.yaml"
         artifacts = environment.get("SCOUT_ARTIFACTS") or str(home / "artifacts")
         agent = environment.get("SCOUT_USER_AGENT") or None
+        key = environment.get(SERVICE_ACCOUNT, "").strip()
         rates = Path(environment.get("SCOUT_RATES") or "rates.csv").expanduser().resolve()
         return cls(
             home,
@@ -72,6 +79,7 @@ class Home:
             environment.get("SCOUT_MASTER_LIST", "").strip(),
             environment.get("SCOUT_MASTER_LIST_PRIVATE", "").strip().lower() in {"1", "true"},
             environment.get(ROOTS_VARIABLE, ""),
+            Path(key).expanduser().resolve() if key else None,
         )
 
     def policy(self, **limits: float) -> Policy:
@@ -96,7 +104,13 @@ class Home:
 
     @cached_property
     def snapshots(self) -> Snapshots:
-        return Snapshots(self.ledger, self.artifacts, lambda: self.watch_roots)
+        return Snapshots(self.ledger, self.artifacts, lambda: self.list_access)
+
+    @property
+    def list_access(self) -> ListAccess:
+        """What is allowed for price lists. Raises BadConfig for a wrong setting."""
+        limit = self.courier_settings.max_bytes
+        return ListAccess(self.watch_roots, limit, self.google_key, self.google)
 
     @property
     def watch_roots(self) -> tuple[Path, ...]:

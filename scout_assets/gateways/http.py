@@ -100,6 +100,7 @@ class Policy(BaseModel):
     jitter_seconds: float = Field(0.10, ge=0, description="the gap varies by ± this much")
     concurrency: int = Field(3, ge=1, le=10, description="gets of one source under way")
     max_bytes: int = Field(50_000_000, gt=0, description="cap on one decoded body")
+    cap_name: str = Field("max_bytes of the resource `web`", description="what raises that cap")
     timeout_seconds: float = Field(30.0, gt=0, description="to connect, and between two reads")
     deadline_seconds: float = Field(
         300.0, gt=0, description="requests and back-offs of one get, queueing left out"
@@ -426,6 +427,7 @@ class HttpGateway:
             accept=call.accept,
             timeout_seconds=policy.timeout_seconds,
             max_bytes=policy.max_bytes,
+            cap_name=policy.cap_name,
             counters=call.counters,
             sent=host.started,
             wall_clock=self._wall_clock,

@@ -8,6 +8,7 @@ belong here: file formats (`workbooks`), what cells mean (`domain.price_lists`),
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -15,13 +16,14 @@ from scout_assets.domain import supply
 from scout_assets.domain.price_lists.model import PriceList
 from scout_assets.domain.price_lists.reader import read_price_list
 from scout_assets.domain.sources import Source
-from scout_assets.gateways.google_sheets import Format, fetch_public, sheet_address
+from scout_assets.gateways.google_sheets import GOOGLE, Format, fetch_sheet, sheet_address
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.storefronts import KnownPage, RawPage
 from scout_assets.gateways.workbooks import read_workbook
 
 __all__ = [
     "LIST_PAGE",
+    "ListAccess",
     "fetch_list",
     "list_name",
     "list_page",
@@ -31,6 +33,28 @@ __all__ = [
 LIST_PAGE = "list"
 ACCEPT = "text/csv, application/vnd.openxmlformats-officedocument.spreadsheetml.sheet, */*;q=0.5"
 """Servers label lists as they like; the reader finds out what came."""
+
+
+SIZE_LIMIT = "MAX_FILE_SIZE_MB"
+
+
+@dataclass(frozen=True)
+class ListAccess:
+    """What an installation allows to whoever gets its price lists.
+
+    `roots`: folders that local lists may lie in, none means anywhere; `max_bytes`: of one list,
+    set by MAX_FILE_SIZE_MB; `google_key`: of the service account for private sheets; `google`:
+    where Google is.
+    """
+
+    roots: tuple[Path, ...] = ()
+    max_bytes: int = 50_000_000
+    google_key: Path | None = None
+    google: str = GOOGLE
+
+    def capped(self, policy: Policy) -> Policy:
+        """The policy with the cap on one list in place of that on a page."""
+        return policy.model_copy(update={"max_bytes": self.max_bytes, "cap_name": SIZE_LIMIT})
 
 
 def read_list(source: Source, body: bytes, name: str) -> PriceList:
@@ -66,20 +90,30 @@ async def fetch_list(
     policy: Policy,
     known: Mapping[str, KnownPage],
     counters: Counter[str],
+    access: ListAccess = ListAccess(),
 ) -> tuple[RawPage, ...]:
     """The list at an address, asked conditionally where `known` has validators.
 
-    Raises the failures of `HttpGateway.get` and of `read_list`.
+    Raises the failures of `HttpGateway.get`, of `fetch_sheet` and of `read_list`.
     """
     own = {"concurrency": source.default_concurrency, "allow_private": source.allow_private}
-    policy = policy.model_copy(update=own)
+    policy = access.capped(policy).model_copy(update=own)
     url = source.location
     before = known.get(url)
     validators = before.validators if before else None
-    sheet = sheet_address(url)
+    sheet = sheet_address(url, access.google)
     if sheet is not None:
         form: Format = "csv" if sheet.gid and not source.sheet_name else "xlsx"
-        answer = await fetch_public(sheet, http, policy, counters, form=form, validators=validators)
+        answer = await fetch_sheet(
+            sheet,
+            http,
+            policy,
+            counters,
+            form=form,
+            validators=validators,
+            key_file=access.google_key,
+            base=access.google,
+        )
     else:
         answer = await http.get(
             url,

@@ -16,7 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
 from scout_assets.domain.failures import BrokenContract, ScoutFailure, Transient, contained
@@ -26,14 +25,14 @@ from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.files import CaptureFile, captures, is_url, lists
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.ledger import Ledger, Page, Snapshot
-from scout_assets.gateways.price_lists import fetch_list, list_page
+from scout_assets.gateways.price_lists import ListAccess, fetch_list, list_page
 from scout_assets.gateways.storefronts import KnownPage, RawPage, crawl
 
 __all__ = ["Fetched", "Landing", "Outcome", "Snapshots", "fetch"]
 
 
-Roots = Callable[[], Sequence[Path]]
-"""The folders that local price lists may lie in; none means anywhere."""
+Access = Callable[[], ListAccess]
+"""What is allowed for price lists; asked when one is fetched, as a setting may be wrong."""
 
 
 class Outcome(StrEnum):
@@ -75,7 +74,7 @@ async def fetch(
     last: Snapshot | None = None,
     known: Mapping[str, KnownPage] | None = None,
     counters: Counter[str] | None = None,
-    roots: Roots = tuple,
+    access: Access = ListAccess,
 ) -> tuple[Fetched, ...]:
     """The captures of a source that `last` does not cover, oldest first; stores nothing.
 
@@ -85,14 +84,16 @@ async def fetch(
     tally: Counter[str] = Counter() if counters is None else counters
     is_list = source.platform is Platform.PRICE_LIST
     if is_url(source.location):
-        get = fetch_list if is_list else crawl
-        return (Fetched(now, await get(source, http, policy, known or {}, tally)),)
-    found = lists(source.location, roots()) if is_list else captures(source.location)
+        asked = source, http, policy, known or {}, tally
+        pages = await (fetch_list(*asked, access()) if is_list else crawl(*asked))
+        return (Fetched(now, pages),)
+    allowed = access() if is_list else None
+    found = captures(source.location) if allowed is None else lists(source.location, allowed.roots)
     fresh = [item for item in found if _is_fresh(item, found[-1], last)]
     tally["captures/known"] += len(found) - len(fresh)
     fetched = []
     for item in fresh:
-        fetched.append(await asyncio.to_thread(_attempted, source, item))
+        fetched.append(await asyncio.to_thread(_attempted, source, item, allowed))
         if isinstance(fetched[-1].failure, Transient):
             break  # it may be readable next time: later ones wait for it
     return tuple(fetched)
@@ -106,12 +107,13 @@ def _is_fresh(item: CaptureFile, newest: CaptureFile, last: Snapshot | None) -> 
     return again or item.captured_at > last.captured_at
 
 
-def _attempted(source: Source, item: CaptureFile) -> Fetched:
-    """A capture, or why it cannot be read; a failure names the file."""
-    read = _list_from_file if source.platform is Platform.PRICE_LIST else _from_file
+def _attempted(source: Source, item: CaptureFile, allowed: ListAccess | None) -> Fetched:
+    """A capture, or why it cannot be read; a failure names the file. `allowed` is for lists."""
     try:
         with contained(item.pages[0].name):
-            return read(source, item)
+            if allowed is None:
+                return _from_file(source, item)
+            return _list_from_file(source, item, allowed.max_bytes)
     except ScoutFailure as failure:
         name, said = item.pages[0].name, str(failure)
         told = failure if name in said else _saying(failure, f"{name}: {said}")
@@ -129,8 +131,8 @@ def _from_file(source: Source, item: CaptureFile) -> Fetched:
     return Fetched(item.captured_at, tuple(pages))
 
 
-def _list_from_file(source: Source, item: CaptureFile) -> Fetched:
-    (path,), (body,) = item.pages, item.read()
+def _list_from_file(source: Source, item: CaptureFile, max_bytes: int) -> Fetched:
+    (path,), (body,) = item.pages, item.read(max_bytes)
     page = list_page(source, body, path.as_uri(), Validators(None, None))
     return Fetched(item.captured_at, (page,))
 
@@ -138,10 +140,10 @@ def _list_from_file(source: Source, item: CaptureFile) -> Fetched:
 class Snapshots:
     """Fetched captures in artifacts and ledger."""
 
-    def __init__(self, ledger: Ledger, artifacts: Artifacts, roots: Roots = tuple) -> None:
+    def __init__(self, ledger: Ledger, artifacts: Artifacts, access: Access = ListAccess) -> None:
         self._ledger = ledger
         self._artifacts = artifacts
-        self._roots = roots
+        self._access = access
 
     async def refresh(
         self,
@@ -157,7 +159,7 @@ class Snapshots:
         counters: Counter[str] = Counter()
         last = self._ledger.latest_snapshots([source.key]).get(source.key)
         fetched = await fetch(
-            source, http, policy, clock(), last, self._known_pages(last), counters, self._roots
+            source, http, policy, clock(), last, self._known_pages(last), counters, self._access
         )
         outcome = Outcome.UNCHANGED
         for capture in fetched:

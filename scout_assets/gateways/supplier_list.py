@@ -20,7 +20,7 @@ from scout_assets.domain.failures import BadConfig, Transient
 from scout_assets.domain.master_list import BadRow, MasterList, read_master_list
 from scout_assets.domain.sources import Source, State, SyncPlan
 from scout_assets.gateways.files import is_url
-from scout_assets.gateways.google_sheets import Format, fetch_public, sheet_address
+from scout_assets.gateways.google_sheets import Format, fetch_sheet, sheet_address
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway
 from scout_assets.gateways.workbooks import read_workbook
@@ -78,12 +78,22 @@ async def _fetch(home: Home, counters: Counter[str]) -> tuple[str, bytes]:
             raise BadConfig(
                 f"cannot read {path}: {error.strerror}; SCOUT_MASTER_LIST names it"
             ) from error
-    policy = home.policy().model_copy(update={"allow_private": home.master_list_private})
+    access = home.list_access
+    own = {"allow_private": home.master_list_private}
+    policy = access.capped(home.policy()).model_copy(update=own)
     async with HttpGateway() as http:
-        sheet = sheet_address(place)
+        sheet = sheet_address(place, access.google)
         if sheet is not None:
             form: Format = "csv" if sheet.gid else "xlsx"
-            answer = await fetch_public(sheet, http, policy, counters, form=form)
+            answer = await fetch_sheet(
+                sheet,
+                http,
+                policy,
+                counters,
+                form=form,
+                key_file=access.google_key,
+                base=access.google,
+            )
             return f"{sheet.spreadsheet}.{form}", answer.body
         answer = await http.get(place, policy=policy, counters=counters, source="master list")
         return place, answer.body

@@ -1,11 +1,14 @@
-"""Google Sheets: which addresses are sheets, their exports, and what a private sheet answers."""
+"""Google Sheets: their addresses and exports, and private ones through a service account."""
 
 import builtins
+import dataclasses
+import io
 import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from scout_assets.domain.failures import (
@@ -20,12 +23,16 @@ from scout_assets.gateways.google_sheets import (
     SheetAddress,
     export_url,
     fetch_public,
+    fetch_sheet,
     fetch_with_service_account,
     sheet_address,
 )
+from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import Page, Validators
+from scout_assets.gateways.supplier_list import sync_suppliers
 from scout_assets_tests.gateways.http.fetching import policy, run
-from scout_assets_tests.loopback import Loopback, Reply, Store
+from scout_assets_tests.loopback import Loopback, Reply, Request, Store
+from scout_assets_tests.supplies import ACME, START, Installation, xlsx_list
 
 ID = "1aB_cD-eFgHiJkLmNoPqRsTuVwXyZ"
 SHEET = SheetAddress(ID)
@@ -247,3 +254,83 @@ def test_a_key_file_that_is_none_is_told(google, key_file, content):
     key_file.unlink() if content is None else key_file.write_text(content)
     with pytest.raises(BadConfig, match=r"key\.json is no key file .*SCOUT_GOOGLE_SERVICE_ACCOUNT"):
         fetch_with_service_account(SHEET, key_file, Counter(), base=google.url(""))
+
+
+# Public if it can be, through the account if it must
+
+
+def served(request: Request, body: bytes) -> Reply:
+    """A private sheet: the login page, but for who brings the account's token."""
+    known = request.headers.get("authorization") == "Bearer t0k"
+    return Reply(body=body, headers={"Content-Type": XLSX}) if known else LOGIN
+
+
+def asked(google: Store, key_file: Path | None, counters: Counter[str]) -> Page:
+    return run(
+        lambda http: fetch_sheet(
+            SHEET, http, QUICK, counters, key_file=key_file, base=google.url("")
+        )
+    )
+
+
+def test_a_private_sheet_comes_through_the_account_where_one_is_set(google, key_file):
+    google.route(EXPORT, lambda request: served(request, WORKBOOK.body))
+    counters: Counter[str] = Counter()
+    assert asked(google, key_file, counters).body == WORKBOOK.body
+    assert (counters["sheets/private"], counters["sheets/by_service_account"]) == (1, 1)
+    with pytest.raises(Refused, match="set SCOUT_GOOGLE_SERVICE_ACCOUNT"):
+        asked(google, None, counters)
+
+
+def test_a_public_sheet_needs_no_account(google, tmp_path):
+    google.route(EXPORT, WORKBOOK)
+    counters: Counter[str] = Counter()
+    assert asked(google, tmp_path / "no key.json", counters).body == WORKBOOK.body
+    assert counters["sheets/by_service_account"] == 0
+
+
+def test_the_key_file_is_named_by_the_environment(tmp_path):
+    named = Home.locate({"SCOUT_GOOGLE_SERVICE_ACCOUNT": str(tmp_path / "key.json")})
+    assert named.list_access.google_key == tmp_path / "key.json"
+    assert Home.locate({"SCOUT_GOOGLE_SERVICE_ACCOUNT": " "}).list_access.google_key is None
+
+
+@pytest.fixture
+def place(tmp_path: Path, google: Store, key_file: Path) -> Installation:
+    """An installation with the account, for which the loopback server is Google."""
+    place = Installation(tmp_path)
+    place.home = dataclasses.replace(
+        place.home,
+        google_key=key_file,
+        google=google.url(""),
+        master_list=google.url(f"/spreadsheets/d/{ID}/edit"),
+        master_list_private=True,
+    )
+    return place
+
+
+def test_a_supplier_s_list_is_a_private_sheet(place, google):
+    google.route(EXPORT, lambda request: served(request, xlsx_list(ACME)))
+    place.declare("acme", "price-list", place.home.master_list, allow_private=True)
+    assert [place.fetch("acme"), place.fetch("acme")] == ["landed", "unchanged"]
+    place.read()
+    assert len(place.rows("supplier_items")) == len(ACME)
+
+
+def test_the_master_list_is_a_private_sheet(place, google):
+    body = workbook(["name", "source_url"], ["Acme", "https://acme.example/list.csv"])
+    google.route(EXPORT, lambda request: served(request, body))
+    synced = sync_suppliers(place.home, START)
+    assert synced is not None
+    assert [source.key for source in synced.plan.added] == ["acme"]
+    assert synced.counters["sheets/by_service_account"] == 1
+
+
+def workbook(*rows: Sequence[str]) -> bytes:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in rows:
+        book.active.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()

@@ -190,6 +190,24 @@ def test_a_list_outside_the_watched_roots_is_refused(place):
     assert place.fetch("berg") == "landed", "stores are not bound to these folders"
 
 
+def test_max_file_size_mb_caps_lists_on_disk_and_on_the_web(place, loopback, monkeypatch):
+    store = loopback.store()
+    store.route("/acme.csv", Reply(body=csv_list()))
+    (place.root / "own.csv").write_bytes(csv_list())
+    place.declare("web", "price-list", store.url("/acme.csv"), allow_private=True)
+    place.declare("own", "price-list", "own.csv")
+    for megabytes in ("0.0001", "60"):
+        monkeypatch.setenv("MAX_FILE_SIZE_MB", megabytes)
+        place.__dict__.pop("home")
+        for key in ("own", "web"):
+            if megabytes == "60":
+                assert place.home.list_access.max_bytes == 60_000_000
+                assert place.fetch(key) == "landed"
+            else:
+                with pytest.raises(Refused, match=r"than 100\b.*raise MAX_FILE_SIZE_MB"):
+                    place.fetch(key)
+
+
 def test_a_list_that_lost_its_items_fails_and_the_last_good_ones_stay(place):
     place.supplier("acme", csv_list())
     place.fetch("acme")

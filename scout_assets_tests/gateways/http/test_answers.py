@@ -203,7 +203,8 @@ def test_a_body_beyond_the_cap_is_refused_while_it_streams(
     shop.route("/big.json", reply)
     error = failure(shop.url("/big.json"), counters, policy(max_bytes=100_000))
     assert isinstance(error, Refused)
-    assert "raise max_bytes" in str(error)
+    assert "larger than 100,000 bytes" in str(error)
+    assert "raise max_bytes of the resource `web`" in str(error)
     assert counters["http/oversized"] == 1
     assert len(shop.to("/big.json")) == 1
 

@@ -222,9 +222,14 @@ def test_retry_names_a_job_that_cannot_be_retried(office: Office):
 
 
 def test_a_list_too_large_is_told_and_keeps_nobody_else_back(office: Office, monkeypatch):
-    monkeypatch.setenv("MAX_FILE_SIZE_MB", "0.002")
     office.serve()
-    result = office.hand_over(huge=NORD + "N-2;Deep bowl;3.15;EUR\n" * 99, nord=NORD)
+    office.give("huge", NORD + "N-2;Deep bowl;3.15;EUR\n" * 99)
+    office.give("nord", NORD)
+    office.declare("huge", "nord", use_ml_processing=True)
+    assert office.world.run("__ASSET_JOB", "huge", "nord", selection=(LISTS,)).success
+    monkeypatch.setenv("MAX_FILE_SIZE_MB", "0.002")
+    result = office.world.run("__ASSET_JOB", "huge", "nord", selection=(ANALYSES,))
+    assert result.success
     shown = office.shown(result, "huge")
     assert "refused" in shown
     assert "more than MAX_FILE_SIZE_MB allows (0.002)" in shown

@@ -207,10 +207,10 @@ def test_a_list_that_may_be_readable_later_holds_back_those_after_it(
         (folder / f"2026-09-{day}.csv").write_bytes(csv_list(ACME[:items]))
     read = CaptureFile.read
 
-    def busy(capture: CaptureFile) -> tuple[bytes, ...]:
+    def busy(capture: CaptureFile, max_bytes: int | None) -> tuple[bytes, ...]:
         if capture.pages[0].name == "2026-09-25.csv":
             raise Transient("2026-09-25.csv changed while it was read")
-        return read(capture)
+        return read(capture, max_bytes)
 
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(CaptureFile, "read", busy)
