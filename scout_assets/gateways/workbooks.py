@@ -177,7 +177,7 @@ class _Opening:
             self.counters["workbook/bomb"] += 1
             raise Refused(
                 f"{self.name}: {entry.filename} unpacks from {entry.compress_size:,} to more than"
-                f" {bound:,} bytes, which only a bomb does; save the list anew, or raise the limits"
+                f" {bound:,} bytes, which only a bomb does; save the list anew"
             )
         return body
 
@@ -239,7 +239,7 @@ class _Opening:
             self.counters["workbook/too_large"] += 1
             raise Refused(
                 f"{self.name}: {what} has {rows:,} rows, more than {self.limits.max_rows:,}; split"
-                " the list, or raise the limits"
+                " the list"
             )
 
     def _sheet(
