@@ -30,7 +30,8 @@ PRODUCTS_PAGE, META_PAGE = "products", "meta"
 class RawSnapshot:
     """The bytes of one snapshot; each page with its role, `products` or `meta`.
 
-    `platform` is what the store ran on then; None means as declared now.
+    `platform` is what the store ran on then; None means as declared now. `urls`: where each page
+    came from, where that is known.
     """
 
     number: int
@@ -38,6 +39,7 @@ class RawSnapshot:
     captured_at: datetime
     pages: Sequence[tuple[str, bytes]]
     platform: Platform | None = None
+    urls: Sequence[str] = ()
 
 
 def read_capture(source: Source, raw: RawSnapshot) -> Capture:

@@ -196,6 +196,9 @@ class ListSheet(Row):
     items: int = Field(description="Items found")
     confidence: float = Field(description="0 to 1")
     reasons: list[str] = Field(description="What the confidence rests on")
+    notices: list[str] = Field(
+        description="Of the whole list: a guessed encoding, macros, formulas, hidden sheets …"
+    )
 
 
 class Match(Row):

@@ -20,7 +20,10 @@ OFFER_STATE = ("price", "currency", "compare_at_price", "available")
 
 @dataclass(frozen=True)
 class Capture:
-    """The rows one snapshot shows. Parents, products and items without their lifespan fields."""
+    """The rows one snapshot shows. Parents, products and items without their lifespan fields.
+
+    `notices`: what a person should know about how it was read.
+    """
 
     source: str
     snapshot: int
@@ -32,6 +35,7 @@ class Capture:
     items: Sequence[Row] = ()
     sheets: Sequence[Row] = ()
     quarantine: Sequence[Row] = ()
+    notices: Sequence[str] = ()
     counters: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -105,8 +105,9 @@ def read_items(source: Source, raw: RawSnapshot, read: PriceList) -> Capture:
         snapshot_hash=raw.hash,
         captured_at=raw.captured_at,
         items=list(items.values()),
-        sheets=[_sheet(source, sheet) for sheet in read.sheets],
+        sheets=[_sheet(source, sheet, read.notices) for sheet in read.sheets],
         quarantine=quarantine,
+        notices=read.notices,
         counters=counters,
     )
 
@@ -187,7 +188,7 @@ def _row(source: Source, item: Item, external_id: str, confidence: float) -> Row
     }
 
 
-def _sheet(source: Source, sheet: SheetReport) -> Row:
+def _sheet(source: Source, sheet: SheetReport, notices: Sequence[str]) -> Row:
     return {
         "kind": source.kind.value,
         "source": source.key,
@@ -198,6 +199,7 @@ def _sheet(source: Source, sheet: SheetReport) -> Row:
         "items": sheet.items,
         "confidence": sheet.confidence,
         "reasons": list(sheet.reasons),
+        "notices": list(notices),
     }
 
 

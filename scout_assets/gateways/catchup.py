@@ -50,11 +50,13 @@ CAPTURED: Mapping[str, Callable[[Capture], Sequence[Row]]] = {
 class CaughtUp:
     """Batches to write, one a table, and what happened to each source.
 
-    `crashes`: readers that raised what they must not; each names its source.
+    `notices`: what readers noted about each source's last capture. `crashes`: readers that raised
+    what they must not; each names its source.
     """
 
     batches: Mapping[str, Batch]
     counters: Mapping[str, Counter[str]]
+    notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     crashes: Sequence[Crashed] = ()
 
 
@@ -113,6 +115,7 @@ def catch_up(
     return CaughtUp(
         {t.name: _batch(kind, t, list(works.values())) for t in tables},
         counters,
+        {key: work.captures[-1].notices for key, work in works.items() if work.captures},
         [crash for work in works.values() for crash in work.crashes],
     )
 

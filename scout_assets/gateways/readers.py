@@ -53,7 +53,7 @@ def list_reader(home: Home) -> Reader:
             if _by_service(home, source):
                 found = supply.found_by_service(home.courier.rows(_job(home, source, body)))
             else:
-                found = read_list(source, body, source.key)
+                found = read_list(source, body, _called(source, raw))
         except (Refused, BadConfig) as problem:
             raise BrokenContract(str(problem)) from problem
         return supply.read_items(source, raw, found)
@@ -62,6 +62,12 @@ def list_reader(home: Home) -> Reader:
         return f"{supply.declared(source)}{'+ml' if _by_service(home, source) else ''}"
 
     return Reader(supply.VERSION, declared, read, ready)
+
+
+def _called(source: Source, raw: RawSnapshot) -> str:
+    """The source's key, whatever the file is called this time, and what form its name promises."""
+    suffix = Path(list_name(raw.urls[0])).suffix.lower() if raw.urls else ""
+    return f"{source.key}{suffix if suffix in LISTS else ''}"
 
 
 def _by_service(home: Home, source: Source) -> bool:

@@ -190,6 +190,7 @@ class Snapshots:
                 snapshot.captured_at,
                 [(page.role, self._artifacts.get(page.sha256)) for page in snapshot.pages],
                 snapshot.platform,
+                [page.url for page in snapshot.pages],
             )
             for snapshot in self._ledger.snapshots(source, after)
             if upto is None or snapshot.number <= upto

@@ -38,6 +38,7 @@ from scout_assets.orchestration.reporting import (
     counters,
     image,
     in_full,
+    table,
     table_metadata,
 )
 from scout_assets.orchestration.resources import Embedding, ScoutHome
@@ -133,11 +134,19 @@ def build_rows(lane: Lane, name: str, version: str, deps: Sequence[str]) -> dg.A
         )
         for crash in caught_up.crashes:
             context.log.error(in_full(crash))
-        happened = counters(sum(caught_up.counters.values(), Counter()))
-        for table, batch in caught_up.batches.items():
-            yield dg.MaterializeResult(asset_key=lane.key(table), value=batch, metadata=happened)
+        happened = {
+            **counters(sum(caught_up.counters.values(), Counter())),
+            **_noticed(caught_up.notices),
+        }
+        for name, batch in caught_up.batches.items():
+            yield dg.MaterializeResult(asset_key=lane.key(name), value=batch, metadata=happened)
 
     return rows
+
+
+def _noticed(notices: Mapping[str, Sequence[str]]) -> Mapping[str, Any]:
+    rows = [{"source": key, "notice": one} for key, said in notices.items() for one in said]
+    return {"notices": table(rows, ("source", "notice"))} if rows else {}
 
 
 def _embeddings(lane: Lane) -> dg.AssetsDefinition:

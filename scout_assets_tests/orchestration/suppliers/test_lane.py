@@ -102,6 +102,18 @@ def test_the_whole_lane_over_a_range(supplied: World):
     assert materialized(again, "price_lists")["acme"]["outcome"] == "unchanged"
 
 
+def test_what_the_reader_noted_is_shown_and_kept(listing: World):
+    (listing.root / "zeta.csv").write_bytes(xlsx_list(ZETA))
+    listing.declare(*SOURCES[:2], {**SOURCES[2], "location": "zeta.csv"})
+    result = listing.run("suppliers", *BOTH)
+    for name in ("supplier_items", "list_sheets"):
+        shown = materialized(result, name)["zeta"]["notices"]
+        assert "| zeta | " in shown
+        assert "xlsx" in shown, "the workbook that calls itself csv"
+    (kept,) = (row["notices"] for row in rows(listing, "list_sheets") if row["source"] == "zeta")
+    assert any("xlsx" in notice for notice in kept)
+
+
 def test_one_supplier_alone_and_a_new_version_of_its_list(listing: World):
     assert listing.run("suppliers", "acme").success
     assert (
