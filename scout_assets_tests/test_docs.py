@@ -53,6 +53,7 @@ def test_readme_names_every_command_of_scout():
         "review",
         "explain",
         "calibrate",
+        "jobs",
         "match",
         "quarantine",
     ):

@@ -7,7 +7,7 @@ Exit codes: 0 done, 1 a failure explained on stderr, 2 wrong usage.
 
 import typer
 
-from scout_assets.cli import matching, quarantine, reviewing, searching, sources, trying
+from scout_assets.cli import jobs, matching, quarantine, reviewing, searching, sources, trying
 
 __all__ = ["app", "main"]
 
@@ -18,6 +18,7 @@ app = typer.Typer(
     help="scout_assets at the terminal.",
 )
 app.add_typer(sources.app, name="sources")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(reviewing.app, name="review")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("try")(trying.try_source)

@@ -342,6 +342,17 @@ class Courier:
         counters["ml/retried"] += 1
         return await self._deliver(again, claim, counters)
 
+    async def retry_all(self, keys: Sequence[str], counters: Counter[str]) -> tuple[Job, ...]:
+        """Attempt these failed jobs again; without keys those that may well pass next time.
+
+        Raises BadConfig for one that is unknown or did not fail, before any is attempted.
+        """
+        known = [self.job(key) for key in keys]
+        for job in known:
+            job.again(self._clock())
+        failed = known or [job for job in self.jobs(phases=(Phase.FAILED,)) if job.retryable]
+        return tuple([await self.retry(job.job_id, counters) for job in failed])
+
     async def _deliver(self, job: Job, claim: datetime, counters: Counter[str]) -> Job:
         async with self._service() as service:
             return await self._work(job, claim, service, counters)

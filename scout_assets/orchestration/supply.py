@@ -7,6 +7,7 @@ belong here: what they do (`gateways`), the lane (`assets.suppliers`).
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ import dagster as dg
 
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, ScoutFailure
-from scout_assets.domain.jobs import OPEN_PHASES, Phase
+from scout_assets.domain.jobs import OPEN_PHASES, Job, Phase
 from scout_assets.domain.sources import Source, State
 from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
@@ -41,6 +42,7 @@ SYNC_INTERVAL_HOURS = 8
 ITEMS = dg.AssetSelection.assets(
     *([["suppliers", name] for name in ("supplier_items", "list_sheets", "quarantine")])
 )
+ANALYSES = dg.AssetKey(["suppliers", "analyses"])
 AFTER_ITEMS = [
     dg.AssetKey(["suppliers", "matches"]),
     dg.AssetKey(["suppliers", "drafts"]),
@@ -137,31 +139,62 @@ def _holds(source: Source, path: Path) -> bool:
     name="analysis_jobs",
     target=ITEMS | dg.AssetSelection.assets(*AFTER_ITEMS),
     minimum_interval_seconds=5,
-    description="Asks the ML service how far it is; what is complete becomes supplier items",
+    description=(
+        "Asks the ML service how far it is: each change of a job's phase or progress is an "
+        "observation of `suppliers/analyses`, and what is complete becomes supplier items"
+    ),
 )
 def analysis_jobs(
     context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
-) -> Iterator[dg.RunRequest | dg.SkipReason]:
+) -> dg.SensorResult | dg.SkipReason:
     opened = home.open()
     interval, now = opened.courier_settings.poll_interval_seconds, web.now().timestamp()
-    if now - float(context.cursor or 0) < interval:
-        yield dg.SkipReason(f"asks every {interval:g} s")
-        return
-    context.update_cursor(str(now))
+    asked_at, seen = _memory(context.cursor)
+    if now - asked_at < interval:
+        return dg.SkipReason(f"asks every {interval:g} s")
     happened: Counter[str] = Counter()
     if opened.courier.jobs(phases=tuple(OPEN_PHASES)):
         asyncio.run(opened.courier.poll(happened))
-    jobs = (analysis(opened, source) for source in _suppliers(opened, context.instance))
-    complete = [job for job in jobs if job is not None and job.phase is Phase.COMPLETE]
-    for job in complete:
-        # The same job asks once: a run key is remembered.
-        yield dg.RunRequest(
-            run_key=f"{job.job_id}:{job.attempts}",
-            partition_key=job.source,
-            tags={"scout/trigger": "analysis_jobs", "scout/job": job.job_id},
-        )
-    if not complete:
-        yield dg.SkipReason(f"no job is complete ({dict(happened) or 'none is open'})")
+    found = (analysis(opened, source) for source in _suppliers(opened, context.instance))
+    jobs = [job for job in found if job is not None]
+    states = {job.job_id: [job.attempts, job.phase.value, job.progress] for job in jobs}
+    complete = [_items_of(job) for job in jobs if job.phase is Phase.COMPLETE]
+    told = dict(happened) or "none is open"
+    return dg.SensorResult(
+        run_requests=complete,
+        skip_reason=None if complete else dg.SkipReason(f"no job is complete ({told})"),
+        asset_events=[_observed(job) for job in jobs if states[job.job_id] != seen.get(job.job_id)],
+        cursor=json.dumps({"asked": now, "jobs": states}),
+    )
+
+
+def _memory(cursor: str | None) -> tuple[float, Mapping[str, object]]:
+    """When the service was asked last, and how the jobs stood then."""
+    try:
+        memory = json.loads(cursor or "{}")
+        return float(memory.get("asked", 0)), memory.get("jobs", {})
+    except (ValueError, AttributeError, TypeError):
+        return 0.0, {}  # of another version: everything is told once more
+
+
+def _items_of(job: Job) -> dg.RunRequest:
+    """The same job asks once: a run key is remembered."""
+    return dg.RunRequest(
+        run_key=f"{job.job_id}:{job.attempts}",
+        partition_key=job.source,
+        tags={"scout/trigger": "analysis_jobs", "scout/job": job.job_id},
+    )
+
+
+def _observed(job: Job) -> dg.AssetObservation:
+    metadata = {
+        "job": job.job_id,
+        "phase": job.phase.value,
+        "progress": job.progress,
+        "attempts": job.attempts,
+        "error": job.error or "",
+    }
+    return dg.AssetObservation(ANALYSES, partition=job.source, metadata=metadata)
 
 
 class CleanConfig(dg.Config):
@@ -193,7 +226,7 @@ clean_shared_files_daily = dg.ScheduleDefinition(
 
 
 class RetryConfig(dg.Config):
-    """Jobs to attempt again; none means every failed one that can be."""
+    """Failed jobs to attempt again; none means every one that may well pass next time."""
 
     job_ids: list[str] = []  # noqa: RUF012 (pydantic copies it)
 
@@ -201,15 +234,9 @@ class RetryConfig(dg.Config):
 @dg.op(name="retry")
 def _retry(context: dg.OpExecutionContext, config: RetryConfig, home: ScoutHome) -> None:
     opened = home.open()
-    keys = config.job_ids or _failed(opened)
-    jobs = [asyncio.run(opened.courier.retry(key, Counter())) for key in keys]
+    jobs = asyncio.run(opened.courier.retry_all(config.job_ids, Counter()))
     rows = ({"job": job.job_id, "phase": job.phase, "error": job.error} for job in jobs)
     context.add_output_metadata({"jobs": table(rows, ("job", "phase", "error"))})
-
-
-def _failed(home: Home) -> Sequence[str]:
-    failed = home.courier.jobs(phases=(Phase.FAILED,))
-    return [job.job_id for job in failed if job.retryable]
 
 
 @dg.job(description="Hands failed lists to the ML service again")

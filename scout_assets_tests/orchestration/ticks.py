@@ -17,6 +17,7 @@ class Tick:
     skipped: str
     cursor: str | None
     log: str
+    observed: tuple[dg.AssetObservation, ...] = ()
 
 
 def tick(world: World, name: str, cursor: str | None = None, minutes: int = 0) -> Tick:
@@ -38,4 +39,5 @@ def tick(world: World, name: str, cursor: str | None = None, minutes: int = 0) -
         context.log.addHandler(handler)
         found = repository.get_sensor_def(name).evaluate_tick(context)
     requests = tuple(found.run_requests or ())
-    return Tick(requests, found.skip_message or "", found.cursor, "; ".join(said))
+    observed = tuple(e for e in found.asset_events if isinstance(e, dg.AssetObservation))
+    return Tick(requests, found.skip_message or "", found.cursor, "; ".join(said), observed)

@@ -147,6 +147,47 @@ def test_a_list_goes_to_the_service_and_comes_back_as_items_and_matches(office: 
     assert office.jobs()["nord"].attempts == 1
 
 
+def test_each_change_of_phase_or_progress_is_observed_once(office: Office):
+    office.serve(steps=2)
+    office.hand_over(nord=NORD)
+    seen: list[tuple[str | None, str, int]] = []
+    cursor = None
+    for minutes in range(1, 6):
+        found = tick(office.world, "analysis_jobs", cursor, minutes)
+        cursor = found.cursor
+        seen += [
+            (
+                one.partition,
+                str(one.metadata["phase"].value),
+                int(str(one.metadata["progress"].value)),
+            )
+            for one in found.observed
+        ]
+        assert all(one.asset_key == dg.AssetKey(ANALYSES.split("/")) for one in found.observed)
+    assert seen == [("nord", "analyzing", 50), ("nord", "complete", 100)]
+
+
+def test_a_failure_and_its_retry_are_observed_with_the_reason(office: Office):
+    office.serve(steps=3)
+    office.hand_over(nord=NORD)
+    office.kill()
+    office.serve(steps=3, remembering=False)
+    failed = tick(office.world, "analysis_jobs")
+    (told,) = failed.observed
+    assert told.metadata["phase"].value == "failed"
+    assert "the service forgot the job" in str(told.metadata["error"].value)
+    assert office.world.run("retry_analysis").success
+    (again,) = tick(office.world, "analysis_jobs", failed.cursor, minutes=1).observed
+    assert (again.metadata["phase"].value, again.metadata["attempts"].value) == ("analyzing", 2)
+
+
+@pytest.mark.parametrize("cursor", ["1763812800.0", "[]", "not JSON", '{"asked": null}'])
+def test_a_cursor_of_another_version_costs_nothing_but_a_repetition(office: Office, cursor: str):
+    office.serve()
+    office.hand_over(nord=NORD)
+    assert len(tick(office.world, "analysis_jobs", cursor, minutes=9).observed) == 1
+
+
 def test_a_service_that_is_down_is_seen_in_the_checks(office: Office):
     office.serve()
     office.hand_over(nord=NORD)
