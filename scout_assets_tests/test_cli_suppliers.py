@@ -373,3 +373,20 @@ def test_summary_counts_suppliers_and_loses_no_row(place):
     shown = done("summary")
     for expected in ("From suppliers", "acme", "1 new products (drafts)"):
         assert expected in shown
+
+
+# Suppliers' declarations
+
+
+def test_sync_takes_the_master_list_over_too(place, tmp_path, monkeypatch):
+    (tmp_path / "sources.yaml").write_text("sources: []\n")
+    (tmp_path / "suppliers.csv").write_text("name,source_url\nBeta,beta.csv\nNo place,\n")
+    monkeypatch.setenv("SCOUT_MASTER_LIST", str(tmp_path / "suppliers.csv"))
+    result = scout("sources", "sync")
+    assert result.exit_code == 0, result.output
+    assert "sources.yaml: 0 added" in result.stdout
+    assert "2 retired" in result.stdout
+    assert "master list: 1 added" in result.stdout
+    assert "row 3: source_url is missing" in result.stderr
+    monkeypatch.delenv("SCOUT_MASTER_LIST")
+    assert "master list" not in done("sources", "sync")

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 
 import typer
 
-from scout_assets.cli.terminal import explained, now, out, print_json, print_table
+from scout_assets.cli.terminal import err, explained, now, out, print_json, print_table
 from scout_assets.domain.failures import BadConfig
-from scout_assets.domain.sources import Platform, Source
+from scout_assets.domain.sources import Platform, Source, SyncPlan
 from scout_assets.gateways.files import declared_sources
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import KnownSource
+from scout_assets.gateways.supplier_list import sync_suppliers
 
 __all__ = ["app"]
 
@@ -105,9 +106,19 @@ def revive_source(key: Annotated[str, typer.Argument(help="Key of the source")])
 @app.command("sync")
 @explained
 def sync_sources() -> None:
-    """Take sources.yaml over into the ledger, as the asset catalogue/sources does."""
+    """Take sources.yaml over, and the suppliers' master list where SCOUT_MASTER_LIST names one."""
     home = Home.locate()
     plan = home.ledger.sync(declared_sources(home.sources_file), now())
+    out.print(f"{home.sources_file.name}: {_counts(plan)}")
+    synced = sync_suppliers(home, now())
+    if synced is None:
+        return
+    out.print(f"master list: {_counts(synced.plan)}, {len(synced.bad_rows)} bad rows")
+    for bad in synced.bad_rows:
+        err.print(f"row {bad.row}: {bad.reason}", markup=False, highlight=False)
+
+
+def _counts(plan: SyncPlan) -> str:
     counts = {
         "added": len(plan.added),
         "changed": len(plan.changed),
@@ -115,4 +126,4 @@ def sync_sources() -> None:
         "retired": len(plan.retired),
         "unchanged": len(plan.unchanged),
     }
-    out.print(", ".join(f"{count} {name}" for name, count in counts.items()))
+    return ", ".join(f"{count} {name}" for name, count in counts.items())

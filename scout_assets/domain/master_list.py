@@ -154,8 +154,13 @@ def key_of(name: str) -> str:
     return slugify(name, max_length=_KEY_LENGTH)
 
 
-def read_master_list(grid: Sequence[Sequence[object]], place: str) -> MasterList:
+def read_master_list(
+    grid: Sequence[Sequence[object]], place: str, anchored: bool = True
+) -> MasterList:
     """Read a table, cells of any type. `place` names it in messages.
+
+    `anchored`: there is a folder or address that relative places are below; a Google Sheet has
+    none, and a row that needs one is bad.
 
     Raises BrokenContract when it cannot be the list (no header with a name and a source_url
     column, no supplier at all): then nothing is known and nothing may be retired.
@@ -175,6 +180,8 @@ def read_master_list(grid: Sequence[Sequence[object]], place: str) -> MasterList
             if row.key in clashes:
                 raise BadConfig(clashes[row.key])
             supplier = _supplier(row, place)
+            if supplier is not None and not anchored:
+                _refuse_relative(supplier.source.location)
         except BadConfig as problem:
             bad.append(row.bad(str(problem)))
             continue
@@ -270,6 +277,14 @@ def _supplier(row: _Row, place: str) -> Listed | None:
         **_settings(row.cells.get("settings", "")),
     }
     return Listed(row.number, Source.read(declared, f"{place}, row {row.number}"), source_type)
+
+
+def _refuse_relative(location: str) -> None:
+    if "://" not in location and not location.startswith(("/", "~")):
+        raise BadConfig(
+            f"source_url {location!r} is relative, and a Google Sheet lies in no folder: write the "
+            "whole address or path, or keep the list as a file beside the price lists"
+        )
 
 
 def _is_active(text: str) -> bool:

@@ -96,6 +96,7 @@ class Source(BaseModel):
     platform: Platform = Field(description="shopify, woocommerce or price-list")
     location: str = Field(
         min_length=1,
+        pattern=r"^[^\x00-\x1f]*$",
         description="Store address, or path of a capture or a folder of dated captures",
     )
     name: str | None = Field(default=None, description="What people call it")

@@ -31,6 +31,9 @@ __all__ = ["HEAD", "Base", "FetchState", "KnownSource", "Ledger", "Page", "Snaps
 HEAD = "0002"
 """The newest migration; a test compares it with migrations/versions."""
 
+PLACES = {"file": "sources.yaml", "master": "the suppliers' master list"}
+"""Where sources of an origin are declared, as people call it."""
+
 
 class _UtcDateTime(sa.TypeDecorator[datetime]):
     """SQLite drops time zones: stored as UTC, read back aware."""
@@ -140,7 +143,7 @@ class FetchState:
 
 @dataclass(frozen=True)
 class KnownSource:
-    """A declared source with its state. `origin`: `file` (sources.yaml) or `cli`."""
+    """A declared source with its state. `origin`: `file` (sources.yaml), `master` or `cli`."""
 
     source: Source
     state: State
@@ -206,8 +209,8 @@ class Ledger:
     def sync(self, declared: Sequence[Source], now: datetime, origin: str = "file") -> SyncPlan:
         """Make the sources of `origin` equal to `declared`.
 
-        Sources added by hand stay, and so does what a person retired by hand. Raises BadConfig
-        when a declared key is in use by hand or changes its kind.
+        Sources of other origins stay, and so does what a person retired by hand. Raises BadConfig
+        when a declared key is in use elsewhere or changes its kind.
         """
         with self.session() as session:
             rows = {row.key: row for row in session.scalars(sa.select(_SourceRow))}
@@ -408,11 +411,18 @@ def _refuse_foreign(
 ) -> None:
     for source in declared:
         row = rows.get(source.key)
-        if row is not None and row.origin != origin and row.state == State.ACTIVE:
+        if row is None or row.origin == origin or row.state != State.ACTIVE:
+            continue
+        if row.origin == "cli":
             raise BadConfig(
                 f"source {source.key!r} was added by hand already; "
                 f"`scout sources retire {source.key}` first, or take another key"
             )
+        here, there = (PLACES.get(name, name) for name in (origin, row.origin))
+        raise BadConfig(
+            f"source {source.key!r} stands in {here}, and in {there} too: delete it from one of "
+            "them and sync that one first, or take another key"
+        )
 
 
 def _snapshot(row: _SnapshotRow) -> Snapshot:

@@ -64,7 +64,8 @@ def sync_suppliers(home: Home, now: datetime) -> Synced | None:
 def _read(home: Home, counters: Counter[str]) -> MasterList:
     name, body = asyncio.run(_fetch(home, counters))
     sheets = [sheet for sheet in read_workbook(body, name).sheets if not sheet.hidden]
-    return read_master_list(sheets[0].rows if sheets else [], home.master_list)
+    anchored = sheet_address(home.master_list, home.google) is None
+    return read_master_list(sheets[0].rows if sheets else [], home.master_list, anchored)
 
 
 async def _fetch(home: Home, counters: Counter[str]) -> tuple[str, bytes]:
@@ -100,11 +101,11 @@ async def _fetch(home: Home, counters: Counter[str]) -> tuple[str, bytes]:
 
 
 def _anchored(source: Source, home: Home) -> Source:
-    """Relative places are below the list's folder, as in sources.yaml; a Sheet is in none."""
-    if is_url(source.location):
+    """Relative places are below the list's folder, as in sources.yaml, or below its address."""
+    if is_url(source.location) or source.location.startswith("~"):
         return source
     if is_url(home.master_list):
-        if sheet_address(home.master_list) is not None or source.location.startswith(("/", "~")):
+        if source.location.startswith("/"):
             return source
         return source.model_copy(update={"location": urljoin(home.master_list, source.location)})
     folder = Path(home.master_list).expanduser().resolve().parent

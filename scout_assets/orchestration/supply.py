@@ -58,13 +58,18 @@ def sync_hours(environment: Mapping[str, str]) -> int:
     return int(text)
 
 
+EVEN_HOURS = tuple(hours for hours in range(1, 25) if 24 % hours == 0)
+"""Others would leave a shorter gap at midnight: cron starts counting anew every day."""
+
+
 def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
-    """Takes the master list over every so many hours (1 to 24).
+    """Takes the master list over every so many hours, a divisor of 24.
 
     Raises BadConfig for another number.
     """
-    if not 1 <= hours <= 24:
-        raise BadConfig(f"SYNC_INTERVAL_HOURS is {hours}: expected 1 to 24")
+    if hours not in EVEN_HOURS:
+        known = ", ".join(map(str, EVEN_HOURS))
+        raise BadConfig(f"SYNC_INTERVAL_HOURS is {hours}: expected a divisor of 24 ({known})")
     return dg.ScheduleDefinition(
         name="master_sync",
         target=dg.AssetSelection.assets(MASTER_LIST),

@@ -37,6 +37,7 @@ def test_defaults_are_those_of_the_old_worker():
         ({"alert_price_delta_pct": 0}, "alert_price_delta_pct", "greater than 0"),
         ({"firecrawl_budget_limit": -1}, "firecrawl_budget_limit", "greater than or equal to 0"),
         ({"location": ""}, "location", "at least 1 character"),
+        ({"location": "/lists/\0.csv"}, "location", "pattern"),
         ({"colour": "red"}, "colour", "not permitted"),
     ],
 )

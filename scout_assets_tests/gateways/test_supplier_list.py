@@ -1,5 +1,6 @@
 """The suppliers' master list taken over from a path and over HTTP."""
 
+import dataclasses
 import io
 import threading
 from collections.abc import Callable
@@ -210,9 +211,38 @@ def test_a_key_taken_by_another_list_is_told(at: Open, tmp_path: Path):
     home = at(tmp_path / "suppliers.csv")
     own = Source.read({"key": "acme", "platform": "price-list", "location": "/own.csv"}, "test")
     home.ledger.sync([own], NOW)
-    with pytest.raises(BadConfig, match="source 'acme'"):
+    both = (
+        "'acme' stands in the suppliers' master list, and in sources.yaml too: delete it from one"
+    )
+    with pytest.raises(BadConfig, match=both):
         sync(home)
     assert active(home) == {"acme": "/own.csv"}
+    home.ledger.sync([], NOW)
+    assert sync(home).plan.revived[0].key == "acme", "deleted there, it is this list's"
+    with pytest.raises(BadConfig, match=r"stands in sources\.yaml, and in the suppliers' master"):
+        home.ledger.sync([own], NOW)
+
+
+def test_a_key_added_by_hand_is_told_as_such(at: Open, tmp_path: Path):
+    (tmp_path / "suppliers.csv").write_text(TWO)
+    home = at(tmp_path / "suppliers.csv")
+    own = Source.read({"key": "acme", "platform": "price-list", "location": "/own.csv"}, "test")
+    home.ledger.add(own, NOW)
+    with pytest.raises(BadConfig, match="'acme' was added by hand already"):
+        sync(home)
+
+
+def test_a_google_sheet_anchors_nothing(at: Open, shop: Store):
+    """It lies in no folder; the working directory is not meant."""
+    listed = "name,source_url\nAcme,acme.csv\nAbs,/srv/abs.csv\nZeta,https://z.example/z.csv\n"
+    sheet = "/spreadsheets/d/1aB_cD-eFgHiJkLmNoPqRsTuVwXyZ"
+    shop.route(f"{sheet}/export", Reply.text(listed, "text/csv"))
+    place = shop.url(f"{sheet}/edit#gid=0")
+    synced = sync(dataclasses.replace(at(place, "1"), google=shop.url("")))
+    assert [source.key for source in synced.plan.added] == ["abs", "zeta"]
+    (bad,) = synced.bad_rows
+    assert (bad.row, bad.key) == (2, "acme")
+    assert "'acme.csv' is relative, and a Google Sheet lies in no folder" in bad.reason
 
 
 def test_of_two_syncs_at_once_one_is_left_out(at: Open, shop: Store):
