@@ -101,8 +101,10 @@ def watched_lists(
     if not roots:
         yield dg.SkipReason("no folder is watched: set SCOUT_WATCH_ROOTS")
         return
+    unclaimed = set(look.fresh)
     for source in _suppliers(opened, context.instance):
         changed = [path for path in look.fresh if _holds(source, path)]
+        unclaimed.difference_update(changed)
         if changed:
             yield dg.RunRequest(
                 run_key=f"{source.key}:{_state(changed)}",
@@ -112,8 +114,16 @@ def watched_lists(
     context.update_cursor(look.cursor)
     if look.refused:
         context.log.warning("refused: " + "; ".join(look.refused))
-    if not look.fresh:
-        yield dg.SkipReason("nothing has changed")
+    if unclaimed:
+        context.log.warning(f"{NOBODYS}: {', '.join(map(str, sorted(unclaimed)))}")
+    if len(unclaimed) == len(look.fresh):
+        yield dg.SkipReason(NOBODYS if unclaimed else "nothing has changed")
+
+
+NOBODYS = (
+    "files that belong to no supplier have changed (a supplier's lists are its location or lie in "
+    "that folder, not in one below it)"
+)
 
 
 def _suppliers(home: Home, instance: dg.DagsterInstance) -> list[Source]:
@@ -137,7 +147,7 @@ def _holds(source: Source, path: Path) -> bool:
     if is_url(source.location):
         return False
     place = Path(source.location).resolve()
-    return path in (place,) or path.parent == place
+    return place in (path, path.parent)
 
 
 @dg.sensor(

@@ -72,6 +72,19 @@ def test_each_state_of_a_list_has_a_run_key_of_its_own(world: World, folder: Pat
     assert one.requests[0].run_key != other.requests[0].run_key, "same time, other size"
 
 
+def test_a_file_that_is_nobody_s_list_is_told(world: World, folder: Path):
+    cursor = tick(world, "watched_lists", tick(world, "watched_lists").cursor).cursor
+    (folder / "zeta" / "old").mkdir()
+    (folder / "zeta" / "old" / "prices.csv").write_bytes(csv_list(ACME))
+    settling = tick(world, "watched_lists", cursor)
+    told = tick(world, "watched_lists", settling.cursor)
+    assert told.requests == ()
+    assert "files that belong to no supplier have changed" in told.skipped
+    assert "not in one below it" in told.log
+    assert "zeta/old/prices.csv" in told.log
+    assert tick(world, "watched_lists", told.cursor).skipped == "nothing has changed"
+
+
 def test_links_that_lead_out_are_refused_and_logged(world: World, folder: Path):
     alike = world.root / "staging_evil"
     alike.mkdir()
