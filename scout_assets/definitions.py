@@ -65,6 +65,7 @@ def build_defs(
         sensors=[
             sources_changed,
             flow_on,
+            supply.new_suppliers,
             supply.watched_lists,
             supply.analysis_jobs,
             review_follows,

@@ -143,12 +143,22 @@ class FetchState:
 
 @dataclass(frozen=True)
 class KnownSource:
-    """A declared source with its state. `origin`: `file` (sources.yaml), `master` or `cli`."""
+    """A declared source with its state. `origin`: `file` (sources.yaml), `master` or `cli`.
+
+    `changed_at`: when its declaration or state changed last.
+    """
 
     source: Source
     state: State
     origin: str
     fetch: FetchState
+    changed_at: datetime
+
+    @property
+    def is_new(self) -> bool:
+        """Whether nobody has asked it since it was declared as it is."""
+        asked_at = self.fetch.last_attempt_at
+        return asked_at is None or asked_at < self.changed_at
 
 
 class Ledger:
@@ -373,7 +383,7 @@ def _known(row: _SourceRow) -> KnownSource:
         row.failure,
         row.failure_permanent,
     )
-    return KnownSource(source, state, row.origin, fetch)
+    return KnownSource(source, state, row.origin, fetch, row.changed_at)
 
 
 def _new_row(source: Source, origin: str, now: datetime) -> _SourceRow:

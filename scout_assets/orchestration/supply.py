@@ -33,6 +33,7 @@ __all__ = [
     "clean_shared_files",
     "clean_shared_files_daily",
     "master_sync",
+    "new_suppliers",
     "retry_analysis",
     "sync_hours",
     "watched_lists",
@@ -148,6 +149,44 @@ def _holds(source: Source, path: Path) -> bool:
         return False
     place = Path(source.location).resolve()
     return place in (path, path.parent)
+
+
+NEW_AT_ONCE = 20
+
+
+@dg.sensor(
+    name="new_suppliers",
+    target=dg.AssetSelection.assets(["suppliers", "price_lists"]),
+    minimum_interval_seconds=60,
+    description=(
+        "Fetches the list of a supplier that is new, revived or declared otherwise, as after a "
+        f"sync of the master list; {NEW_AT_ONCE} at a tick"
+    ),
+)
+def new_suppliers(
+    context: dg.SensorEvaluationContext, home: ScoutHome
+) -> dg.SensorResult | dg.SkipReason:
+    opened = home.open()
+    register_partitions(opened, context.instance)
+    known = opened.ledger.sources(Kind.SUPPLIER, State.ACTIVE)
+    # By the time of the change, not by what is declared: a declaration may come back.
+    new = {
+        f"{one.source.key}:{one.changed_at:%Y%m%dT%H%M%S.%f}": one for one in known if one.is_new
+    }
+    asked = new.keys() & set((context.cursor or "").split())
+    due = sorted(new.keys() - asked, key=lambda run_key: (new[run_key].changed_at, run_key))
+    if not due:
+        return dg.SkipReason("every supplier has been asked since it was declared")
+    requests = [
+        dg.RunRequest(
+            run_key=run_key,
+            partition_key=new[run_key].source.key,
+            tags={"scout/trigger": "new_suppliers"},
+        )
+        for run_key in due[:NEW_AT_ONCE]
+    ]
+    cursor = " ".join(sorted(asked | set(due[:NEW_AT_ONCE])))
+    return dg.SensorResult(run_requests=requests, cursor=cursor)
 
 
 @dg.sensor(
