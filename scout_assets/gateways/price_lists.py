@@ -17,7 +17,7 @@ from scout_assets.domain.price_lists.model import PriceList
 from scout_assets.domain.price_lists.reader import read_price_list
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.google_sheets import GOOGLE, Format, fetch_sheet, sheet_address
-from scout_assets.gateways.http import HttpGateway, Policy, Validators
+from scout_assets.gateways.http import HttpGateway, Page, Policy, Validators
 from scout_assets.gateways.storefronts import KnownPage, RawPage
 from scout_assets.gateways.workbooks import read_workbook
 
@@ -101,21 +101,27 @@ async def fetch_list(
     url = source.location
     before = known.get(url)
     validators = before.validators if before else None
+    name, answer = await _asked(source, http, policy, validators, counters, access)
+    if before is not None and answer.not_modified:
+        return (RawPage(LIST_PAGE, url, before.load(), before.validators, 1),)
+    # Reading takes seconds: other sources go on meanwhile.
+    page = await asyncio.to_thread(list_page, source, answer.body, name, answer.validators)
+    return (RawPage(page.role, url, page.body, page.validators, page.items),)
+
+
+async def _asked(
+    source: Source,
+    http: HttpGateway,
+    policy: Policy,
+    validators: Validators | None,
+    counters: Counter[str],
+    access: ListAccess,
+) -> tuple[str, Page]:
+    """What the place answers, and the name of the file it is."""
+    url = source.location
     sheet = sheet_address(url, access.google)
-    if sheet is not None:
-        form: Format = "csv" if sheet.gid and not source.sheet_name else "xlsx"
-        answer = await fetch_sheet(
-            sheet,
-            http,
-            policy,
-            counters,
-            form=form,
-            validators=validators,
-            key_file=access.google_key,
-            base=access.google,
-        )
-    else:
-        answer = await http.get(
+    if sheet is None:
+        return url, await http.get(
             url,
             policy=policy,
             validators=validators,
@@ -123,9 +129,15 @@ async def fetch_list(
             counters=counters,
             source=source.key,
         )
-    if before is not None and answer.not_modified:
-        return (RawPage(LIST_PAGE, url, before.load(), before.validators, 1),)
-    name = f"{sheet.spreadsheet}.{form}" if sheet is not None else url
-    # Reading takes seconds: other sources go on meanwhile.
-    page = await asyncio.to_thread(list_page, source, answer.body, name, answer.validators)
-    return (RawPage(page.role, url, page.body, page.validators, page.items),)
+    form: Format = "csv" if sheet.gid and not source.sheet_name else "xlsx"
+    answer = await fetch_sheet(
+        sheet,
+        http,
+        policy,
+        counters,
+        form=form,
+        validators=validators,
+        key_file=access.google_key,
+        base=access.google,
+    )
+    return f"{sheet.spreadsheet}.{form}", answer

@@ -186,6 +186,7 @@ def _metadata(landing: Landing) -> dict[str, Any]:
         ),
         **counters(landing.counters),
         **({"passed over": _reasons(landing.passed_over)} if landing.passed_over else {}),
+        **({"newest failed": _reasons([landing.failure])} if landing.failure else {}),
     }
 
 

@@ -178,6 +178,11 @@ def test_the_newest_list_is_tried_until_it_is_good(world: World, folder: Path):
     result = fetched(world)
     assert "- acme: 2026-09-25.csv: no item found" in failure(result).description
     assert on_the_graph(world) == {"acme"}, "what landed flows on"
+    event = world.instance.get_latest_materialization_event(dg.AssetKey(LISTS[0].split("/")))
+    assert event is not None
+    assert event.asset_materialization is not None
+    shown = event.asset_materialization.metadata["newest failed"]
+    assert "2026-09-25.csv: no item found" in str(shown.value)
     assert landed(world) == ["09-20"]
     assert world.home.ledger.source("acme").fetch.failures == 1
 
