@@ -10,6 +10,7 @@ import codecs
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from charset_normalizer import from_bytes
 
@@ -30,8 +31,18 @@ _SINGLE = (
     *("cp850", "cp852", "cp866", "cp437", "mac_roman", "mac_cyrillic"),
 )
 """Character sets of one byte per sign; on a draw the earlier."""
-_DOUBLE = ["gb18030", "big5", "cp932", "euc_jp", "cp949"]
-"""Those of two and more; each holds the older ones of its country."""
+_HAN, _KANA, _HANGUL = (
+    re.compile(signs) for signs in ("[\u4e00-\u9fff]", "[\u3041-\u30fe]", "[\uac00-\ud7a3]")
+)
+_SCRIPTS = {
+    "gb18030": (_HAN, 0.7),
+    "big5": (_HAN, 0.7),
+    "cp932": (_KANA, 0.15),
+    "euc_jp": (_KANA, 0.15),
+    "cp949": (_HANGUL, 0.7),
+}
+_DOUBLE = tuple(_SCRIPTS)
+"""Those of two and more, each with the older ones of its country; what their texts hold most of."""
 _ALPHABETS = (
     "äüößÄÜÖẞéàè",  # German
     "éèàêçôâîûùëïœüÿæ",  # French
@@ -69,8 +80,8 @@ _SIGNS = frozenset("©®°²³½¼¾×–—’‘“”„«»…•·№™¡�
 _SIGN, _LONE = 0.85, 0.5
 _SURE = 0.8
 """Likeness from which a text is of its language."""
-_MESS = 0.08
-"""Disorder in the library's measure, up to which a text is of two bytes per sign."""
+_MESS = 0.5
+"""Disorder in the library's measure: it only orders what can be decoded."""
 _SAMPLE = 20_000
 
 
@@ -151,11 +162,25 @@ def _guessed(data: bytes) -> tuple[str, bool]:
     sample = _telling(data)
     scores = {charset: _likeness(_shown(sample, charset)) for charset in _SINGLE}
     single = max(_SINGLE, key=lambda charset: scores[charset])
-    if scores[single] < _SURE:
-        best = from_bytes(sample, cp_isolation=_DOUBLE, threshold=_MESS).best()
-        if best is not None:
-            return best.encoding, True
-    return single, scores[single] >= _SURE
+    double = _double(sample) if scores[single] < _SURE else None
+    return (double, True) if double else (single, scores[single] >= _SURE)
+
+
+def _double(sample: bytes) -> str | None:
+    """The character set of Chinese, Japanese or Korean that the sample may be in."""
+    fitting = [charset for charset in _DOUBLE if _is_of_its_script(sample, charset)]
+    best = from_bytes(sample, cp_isolation=fitting, threshold=_MESS).best() if fitting else None
+    return None if best is None else best.encoding
+
+
+def _is_of_its_script(sample: bytes, charset: str) -> bool:
+    """Whether all decodes, and mostly into the letters that texts of the country hold."""
+    try:
+        signs = _ONE_BEYOND_ASCII.findall(sample.decode(charset))
+    except UnicodeDecodeError:
+        return False
+    script, least = _SCRIPTS[charset]
+    return len(script.findall("".join(signs))) >= least * len(signs)
 
 
 def _telling(data: bytes) -> bytes:
@@ -176,11 +201,25 @@ def _shown(sample: bytes, charset: str) -> str:
 
 def _likeness(text: str) -> float:
     """How well the signs beyond ASCII fit the language they fit best, at most 1."""
+    if _is_crowded(text):
+        return 0.0
     found = Counter(_around(text))
     worths = (
         sum(_worth(around, language) * n for around, n in found.items()) for language in _WEIGHTS
     )
     return max(worths) / max(found.total(), 1)
+
+
+def _is_crowded(text: str) -> bool:
+    """Whether words with letters beyond ASCII consist of them mostly, as in no Latin language."""
+    words = [word for word in _WORD.findall(text) if len(word) > 1 and not word.isascii()]
+    beyond = [letter for word in words for letter in word if not letter.isascii()]
+    latin = sum(ord(letter) < _GREEK for letter in beyond) > len(beyond) / 2
+    return latin and len(beyond) > _CROWD * sum(map(len, words))
+
+
+_WORD = re.compile(r"[^\W\d_]+")
+_CROWD = 0.45
 
 
 def _weighed(alphabet: str, frequent: float, rare: float) -> dict[str, float]:
@@ -216,6 +255,7 @@ def _worth(around: str, language: Mapping[str, float]) -> float:
         known = _FREQUENT if sign in _MONEY else _SIGN if sign in _SIGNS else -1.0
         return -1.0 if between else known
     mixed = ord(sign) >= _GREEK and any(c.isascii() and c.isalpha() for c in (before, after))
-    if mixed or before.isdigit() or after.isdigit() or (before.islower() and sign.isupper()):
+    capital = any(a.islower() and b.isupper() for a, b in pairwise(around))
+    if mixed or capital or before.isdigit() or after.isdigit():
         return -1.0
     return min(_LONE if lone else 1.0, language.get(sign, -1.0))

@@ -117,6 +117,10 @@ def test_the_delimiter_hint_of_spreadsheets_is_obeyed_and_is_no_row():
         ("euc-kr", "파란 머그컵;빨간 접시;12500"),
         ("cp932", "青いマグカップ;赤いお皿;1250"),
         ("big5", "藍色馬克杯;紅色盤子;12.50"),
+        ("big5", "T1 馬克杯 350 ml;藍色;12.50"),
+        ("gb18030", "T1 马克杯 350 ml;蓝色;12.50"),
+        ("cp932", "T1 マグカップ 350 ml;アオ;1250"),
+        ("euc_jp", "T1 マグカップ 350 ml;アオ;1250"),
     ],
 )
 def test_character_sets_are_found(charset: str, text: str):
