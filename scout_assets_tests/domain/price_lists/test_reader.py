@@ -67,6 +67,7 @@ def test_json_has_prices_as_text():
         ("Artikelcode|Omschrijving|Inhoud|Verpakking|Prijs", "N-1|Jenever|1 l|6|€ 14,50", "14.50"),
         ("Indeks|Nazwa|Pojemność|Opakowanie|Cena netto", "P-1|Sok|330 ml|24|2,19 zł", "2.19"),
         ("Артикул|Наименование|Объем|В упаковке|Цена, руб.", "К-1|Сок|1 л|12|93,60", "93.60"),  # noqa: RUF001
+        ("貨號|名稱|容量|入数|單價 NT$", "C-1|烏龍茶|600 ml|24|93.60", "93.60"),
         ("Код|Назва|Об'єм|В упаковці|Ціна, грн", "У-1|Сік|1 л|12|93,60", "93.60"),  # noqa: RUF001
     ],
 )
