@@ -22,10 +22,10 @@ def fragile(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader with a fault: over one list it raises what nobody foresaw."""
     read = price_lists.read_workbook
 
-    def reading(body: bytes, name: str) -> Any:
+    def reading(body: bytes, *settings: Any, **named: Any) -> Any:
         if body == HOSTILE:
             raise ValueError("index out of range")
-        return read(body, name)
+        return read(body, *settings, **named)
 
     monkeypatch.setattr(price_lists, "read_workbook", reading)
 
