@@ -18,6 +18,7 @@ from scout_assets.orchestration.automation import flow_on, sources_changed
 from scout_assets.orchestration.io_managers import WarehouseIOManager
 from scout_assets.orchestration.judging import review_follows
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
+from scout_assets.orchestration.stopping import emergency_stop, go_auto
 
 LANES = {Kind.ROASTER: "roasters"}
 
@@ -58,13 +59,13 @@ def build_defs(
             )
             for lane in LANES.values()
         ]
-        + [supply.clean_shared_files, supply.retry_analysis],
+        + [supply.clean_shared_files, supply.retry_analysis, emergency_stop, go_auto],
         schedules=[supply.master_sync(hours), supply.clean_shared_files_daily],
         # Steps batch and run concurrently inside; a process for each would only cost its start.
         executor=dg.in_process_executor,
         sensors=[
             sources_changed,
-            flow_on,
+            flow_on(home),
             supply.new_suppliers,
             supply.watched_lists,
             supply.analysis_jobs,

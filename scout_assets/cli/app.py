@@ -7,7 +7,16 @@ Exit codes: 0 done, 1 a failure explained on stderr, 2 wrong usage.
 
 import typer
 
-from scout_assets.cli import jobs, matching, quarantine, reviewing, searching, sources, trying
+from scout_assets.cli import (
+    control,
+    jobs,
+    matching,
+    quarantine,
+    reviewing,
+    searching,
+    sources,
+    trying,
+)
 
 __all__ = ["app", "main"]
 
@@ -28,6 +37,10 @@ for command in (
     matching.match,
     matching.explain,
     matching.calibrate,
+    control.stop,
+    control.auto,
+    control.manual,
+    control.status,
 ):
     app.command()(command)
 

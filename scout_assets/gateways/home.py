@@ -28,6 +28,7 @@ from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.money import Rates, read_rates
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.artifacts import Artifacts
+from scout_assets.gateways.control import Control
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.decisions import Decisions
 from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
@@ -131,6 +132,10 @@ class Home:
     @cached_property
     def courier(self) -> Courier:
         return Courier(self.ledger, self.artifacts, self.courier_settings)
+
+    @cached_property
+    def control(self) -> Control:
+        return Control(self.ledger)
 
     @cached_property
     def decisions(self) -> Decisions:

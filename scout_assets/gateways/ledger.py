@@ -28,7 +28,7 @@ from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_
 
 __all__ = ["HEAD", "Base", "FetchState", "KnownSource", "Ledger", "Page", "Snapshot", "metadata"]
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest migration; a test compares it with migrations/versions."""
 
 PLACES = {"file": "sources.yaml", "master": "the suppliers' master list"}

@@ -4,10 +4,14 @@ Belongs here: when Dagster launches what. Does not belong here: what the runs do
 """
 
 import hashlib
+import warnings
 
 import dagster as dg
+from dagster._core.definitions.sensor_definition import SensorExecutionData
 
+from scout_assets.domain.control import Mode
 from scout_assets.orchestration.assets.sources import SOURCES
+from scout_assets.orchestration.control import refusal
 from scout_assets.orchestration.resources import ScoutHome
 
 __all__ = ["flow_on", "sources_changed"]
@@ -34,12 +38,33 @@ def sources_changed(
     return dg.RunRequest(asset_selection=[SOURCES], tags={"scout/trigger": "sources_changed"})
 
 
-flow_on = dg.AutomationConditionSensorDefinition(
-    "flow_on",
-    target=dg.AssetSelection.all(),
-    default_status=dg.DefaultSensorStatus.STOPPED,
-    description=(
-        "Carries what landed downstream, for exactly the partitions that landed. Switch it on "
-        "here when the catalogue should follow the snapshots by itself"
-    ),
-)
+class _FlowOn(dg.AutomationConditionSensorDefinition):
+    """Evaluates nothing in manual: what changed meanwhile is carried on with the return to auto."""
+
+    def __init__(self, home: ScoutHome) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)  # of the parameter below
+            super().__init__(
+                "flow_on",
+                target=dg.AssetSelection.all(),
+                default_status=dg.DefaultSensorStatus.STOPPED,
+                use_user_code_server=True,  # where the mode can be asked
+                description=(
+                    "Carries what landed downstream, for exactly the partitions that landed. "
+                    "Switch it on here when the catalogue should follow the snapshots by itself"
+                ),
+            )
+        self._home = home
+
+    def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
+        state = self._home.open().control.state()
+        if state.mode is Mode.AUTO:
+            return super().evaluate_tick(context)
+        # What changes from now on is told from what was there before; that needs one evaluation.
+        cursor = context.cursor or super().evaluate_tick(context).cursor
+        return SensorExecutionData(skip_message=refusal(state), cursor=cursor)
+
+
+def flow_on(home: ScoutHome) -> dg.SensorDefinition:
+    """Eager automation over all lanes, in auto only."""
+    return _FlowOn(home)

@@ -7,6 +7,7 @@ Belongs here: when Dagster matches again because of the review. Does not belong 
 import dagster as dg
 
 from scout_assets.gateways.matching import proposals_expired
+from scout_assets.orchestration.brake import only_in_auto
 from scout_assets.orchestration.resources import ScoutHome, Web
 
 __all__ = ["review_follows"]
@@ -28,6 +29,7 @@ FOLLOWING = dg.AssetSelection.assets(
         "proposals that nobody decided for 30 days, once a day"
     ),
 )
+@only_in_auto
 def review_follows(
     context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
 ) -> dg.RunRequest | dg.SkipReason:

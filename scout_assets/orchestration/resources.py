@@ -3,14 +3,17 @@
 Belongs here: Dagster resources over `gateways`. Does not belong here: what the gateways do.
 """
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from scout_assets.domain.control import allowed
 from scout_assets.gateways.embedders import Embedder, WordLlama
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway, Policy
+from scout_assets.orchestration.control import is_automated, refusal
 
 __all__ = ["Embedding", "ScoutHome", "Web"]
 
@@ -24,6 +27,14 @@ class ScoutHome(dg.ConfigurableResource[Any]):
 
     root: str = ""
     sources_file: str = ""
+
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Refuses an automated run while the mode is manual, also one that waited in the queue."""
+        if context.run is None or not is_automated(context.run.tags):
+            return
+        state = self.open().control.state()
+        if not allowed(state, True):
+            raise dg.Failure(f"not run: {refusal(state)}", allow_retries=False)
 
     def open(self) -> Home:
         return Home.locate(root=self.root, sources_file=self.sources_file)
@@ -44,8 +55,9 @@ class Web(dg.ConfigurableResource[Any]):
     backoff_seconds: float = 1.0
     max_bytes: int = 50_000_000
 
-    def gateway(self) -> HttpGateway:
-        return HttpGateway()
+    def gateway(self, stopped: Callable[[], bool]) -> HttpGateway:
+        """`stopped` is asked between requests; once it is true no more are made."""
+        return HttpGateway(cancelled=stopped)
 
     def policy(self, home: Home) -> Policy:
         return home.policy(**self.model_dump(include=set(Policy.model_fields)))

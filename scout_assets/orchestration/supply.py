@@ -24,6 +24,7 @@ from scout_assets.gateways.home import Home
 from scout_assets.gateways.readers import analysis
 from scout_assets.gateways.watched import look_at
 from scout_assets.orchestration.assets.sources import MASTER_LIST, register_partitions
+from scout_assets.orchestration.brake import only_in_auto
 from scout_assets.orchestration.reporting import table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -71,13 +72,19 @@ def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
     if hours not in EVEN_HOURS:
         known = ", ".join(map(str, EVEN_HOURS))
         raise BadConfig(f"SYNC_INTERVAL_HOURS is {hours}: expected a divisor of 24 ({known})")
-    return dg.ScheduleDefinition(
+
+    @dg.schedule(
         name="master_sync",
         target=dg.AssetSelection.assets(MASTER_LIST),
         cron_schedule=f"0 */{hours} * * *" if hours < 24 else "0 0 * * *",
         execution_timezone="UTC",
         description=f"Takes the suppliers' master list over every {hours} hours",
     )
+    @only_in_auto
+    def every_so_often(context: dg.ScheduleEvaluationContext, home: ScoutHome) -> dg.RunRequest:
+        return dg.RunRequest()
+
+    return every_so_often
 
 
 @dg.sensor(
@@ -89,6 +96,7 @@ def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
         "(size and time the same at two looks)"
     ),
 )
+@only_in_auto
 def watched_lists(
     context: dg.SensorEvaluationContext, home: ScoutHome
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -163,6 +171,7 @@ NEW_AT_ONCE = 20
         f"sync of the master list; {NEW_AT_ONCE} at a tick"
     ),
 )
+@only_in_auto
 def new_suppliers(
     context: dg.SensorEvaluationContext, home: ScoutHome
 ) -> dg.SensorResult | dg.SkipReason:
@@ -198,6 +207,7 @@ def new_suppliers(
         "observation of `suppliers/analyses`, and what is complete becomes supplier items"
     ),
 )
+@only_in_auto
 def analysis_jobs(
     context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
 ) -> dg.SensorResult | dg.SkipReason:
@@ -271,12 +281,17 @@ def clean_shared_files() -> None:
     _clean()
 
 
-clean_shared_files_daily = dg.ScheduleDefinition(
+@dg.schedule(
     name="clean_shared_files_daily",
     job=clean_shared_files,
     cron_schedule="30 */6 * * *",
     description="Every six hours",
 )
+@only_in_auto
+def clean_shared_files_daily(
+    context: dg.ScheduleEvaluationContext, home: ScoutHome
+) -> dg.RunRequest:
+    return dg.RunRequest()
 
 
 class RetryConfig(dg.Config):

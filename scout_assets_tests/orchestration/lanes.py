@@ -64,14 +64,15 @@ class World:
         minutes: int = 0,
         selection: Sequence[str] = (),
         run_config: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job over one partition, or over the range from the first to the last key."""
-        tags = dict(zip(RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
+        ends = dict(zip(RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
         job_def = self.defs(minutes).resolve_job_def(job)
         return job_def.execute_in_process(
             instance=self.instance,
             partition_key=keys[0] if len(keys) == 1 else None,
-            tags=tags,
+            tags={**ends, **(tags or {})},
             asset_selection=[dg.AssetKey(key.split("/")) for key in selection] or None,
             run_config=run_config,
             raise_on_error=False,

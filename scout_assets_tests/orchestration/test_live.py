@@ -7,7 +7,8 @@ import signal
 import socket
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from scout_assets_tests.loopback import Loopback, Reply
+from scout_assets.gateways.home import Home
+from scout_assets_tests.loopback import Loopback, Reply, Request, Store
 from scout_assets_tests.orchestration.commands import Workplace
-from scout_assets_tests.stores import declared, serve_shopify, shopify_product
+from scout_assets_tests.stores import declared, serve_shopify, shopify_page, shopify_product
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -27,6 +29,8 @@ BROKEN = {
     "store-2": Reply(status=404),
     "store-5": Reply(body=b"<html>closed</html>", headers={"Content-Type": "application/json"}),
 }
+SLOW = [f"slow-{number}" for number in range(8)]
+"""Stores of many pages, each of which takes a while: more of them than may run at once."""
 ASSETS = (
     "snapshots",
     "parents",
@@ -42,8 +46,9 @@ ASSETS = (
 class Live:
     """A running `dagster dev`."""
 
-    def __init__(self, place: Workplace, port: int) -> None:
+    def __init__(self, place: Workplace, port: int, slow: Sequence[Store]) -> None:
         self.place = place
+        self.slow = slow
         self.address = f"http://127.0.0.1:{port}"
 
     def ask(self, query: str, **variables: Any) -> dict[str, Any]:
@@ -117,6 +122,17 @@ def is_up(address: str) -> bool:
         return False
 
 
+def slow_store(loopback: Loopback) -> Store:
+    store = loopback.store()
+
+    def page(request: Request) -> Reply:
+        listed = [shopify_product(int(request.query["page"]))]
+        return Reply(body=shopify_page(listed), pause=0.1)
+
+    store.route("/products.json", page)
+    return store
+
+
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with Loopback() as loopback, socket.socket() as free:
@@ -131,11 +147,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
             if key in BROKEN:
                 store.route("/products.json", BROKEN[key])
             sources["sources"].append(declared(key, store))
+        slow = [slow_store(loopback) for _ in SLOW]
+        sources["sources"] += [declared(key, one) for key, one in zip(SLOW, slow, strict=True)]
         (place.root / "sources.yaml").write_text(yaml.safe_dump(sources))
         place.run(*place.materialize("key:catalogue/sources"))
         log = place.root / "dev.log"
         process = place.start("sh", "-c", f"exec dagster dev -p {port} >{log} 2>&1")
-        running = Live(place, port)
+        running = Live(place, port, slow)
         try:
             wait_until(lambda: is_up(running.address), 120, f"dagster dev; see {log}")
             yield running
@@ -243,3 +261,63 @@ def backfill_status(live: Live, launched: dict[str, Any]) -> str:
 
 def paths(run: dict[str, Any]) -> list[list[str]]:
     return [key["path"] for key in run["assetSelection"] or []]
+
+
+LAUNCH = """
+mutation Launch($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]!) {
+  launchRun(executionParams: {selector: $selector, executionMetadata: {tags: $tags}}) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+RUN = """
+query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status } } }
+"""
+
+
+def launched_by_a_sensor(live: Live, source: str) -> str:
+    """A run as the daemon launches it for a sensor."""
+    selector = {
+        "repositoryLocationName": "scout_assets.definitions",
+        "repositoryName": "__repository__",
+        "pipelineName": "__ASSET_JOB",
+        "assetSelection": [{"path": ["roasters", "snapshots"]}],
+    }
+    tags = {"dagster/partition": source, "dagster/sensor_name": "due_sources"}
+    told = live.ask(
+        LAUNCH, selector=selector, tags=[{"key": k, "value": v} for k, v in tags.items()]
+    )["launchRun"]
+    assert told["__typename"] == "LaunchRunSuccess", told
+    return str(told["run"]["runId"])
+
+
+def run_status(live: Live, run_id: str) -> str:
+    return str(live.ask(RUN, id=run_id)["runOrError"]["status"])
+
+
+def test_the_stop_ends_what_runs_and_cancels_what_waits(live: Live):
+    """The last request comes within 2 s of the switch, the last run ends within 10."""
+    live.place.run("scout", "auto", "--by", "ana")
+    runs = [launched_by_a_sensor(live, key) for key in SLOW]
+    wait_until(lambda: sum(bool(one.requests) for one in live.slow) >= 4, 120, "four fetches")
+    assert {run_status(live, run) for run in runs} >= {"STARTED", "QUEUED"}
+
+    live.place.run("scout", "stop", "--by", "ana", "--reason", "drill")
+    switched = json.loads(live.place.run("scout", "status", "--json"))
+    since = datetime.fromisoformat(switched["since"]).timestamp()
+    assert (switched["mode"], switched["reason"]) == ("manual", "drill")
+    ended = {"CANCELED", "FAILURE"}
+    wait_until(lambda: {run_status(live, run) for run in runs} <= ended, 30, "the runs' end")
+    assert time.time() - since < 10 + 5, "with the time it takes to ask"
+
+    began = time.time() - time.monotonic()
+    last = max(request.at for store in live.slow for request in store.requests) + began
+    assert last - since < 2
+    landed = Home.locate({"SCOUT_HOME": str(live.place.root / ".scout")})
+    assert landed.ledger.latest_snapshots(SLOW) == {}, "what was stopped lands nothing"
+
+    refused = launched_by_a_sensor(live, SLOW[0])
+    wait_until(lambda: run_status(live, refused) in ended, 60, "the refusal of a late run")
+    assert max(r.at for one in live.slow for r in one.requests) + began == last

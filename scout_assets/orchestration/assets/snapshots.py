@@ -12,7 +12,7 @@ source, with its traceback in the run's log.
 import asyncio
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,7 @@ from scout_assets.gateways.http import HttpGateway, Stopped
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.snapshots import Landing
 from scout_assets.orchestration.assets.sources import SOURCES
+from scout_assets.orchestration.control import stopped
 from scout_assets.orchestration.reporting import counters, in_full, table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -85,12 +86,18 @@ def build_snapshots(
         known = {s.source.key: s for s in opened.ledger.sources(kind, keys=context.partition_keys)}
         asked = [known[key] for key in context.partition_keys if key in known]
         unknown = [_unknown(key) for key in context.partition_keys if key not in known]
-        _report(context, unknown + asyncio.run(_refresh_all(opened, web, asked)))
+        _report(
+            context,
+            unknown
+            + asyncio.run(_refresh_all(opened, web, asked, stopped(opened, context.run.tags))),
+        )
 
     return snapshots
 
 
-async def _refresh_all(home: Home, web: Web, asked: Sequence[KnownSource]) -> list[_Result]:
+async def _refresh_all(
+    home: Home, web: Web, asked: Sequence[KnownSource], stop: Callable[[], bool]
+) -> list[_Result]:
     """Fetch all sources, `sources_at_once` at a time; no failure stops another."""
     turn = asyncio.Semaphore(web.sources_at_once)
     explicit = len(asked) == 1
@@ -101,7 +108,7 @@ async def _refresh_all(home: Home, web: Web, asked: Sequence[KnownSource]) -> li
                 return _Result(item.source.key, None, _resting(item))
             return await _refresh(home, web, gateway, item)
 
-    async with web.gateway() as gateway:
+    async with web.gateway(stop) as gateway:
         return list(await asyncio.gather(*(one(item) for item in asked)))
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from scout_assets_tests.orchestration.lanes import World
+from scout_assets.domain.control import Mode
+from scout_assets_tests.orchestration.lanes import TestWeb, World
 
 SETTINGS = (
     "USE_ML_PROCESSING",
@@ -38,4 +39,6 @@ def _settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def world(tmp_path: Path) -> Iterator[World]:
     """Nothing here outlives a process, and an instance in memory starts at once."""
     with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
-        yield World(tmp_path, instance)
+        made = World(tmp_path, instance)
+        made.home.control.switch(Mode.AUTO, "ana", "sensors are tried here", TestWeb().now())
+        yield made
