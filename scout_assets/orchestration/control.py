@@ -83,8 +83,7 @@ def end_automated(instance: dg.DagsterInstance) -> Ended:
     places they would take.
     """
     backfills = sum(_cancel_backfill(instance, found) for found in _open_backfills(instance))
-    waiting = [run.run_id for run in _automated(instance, WAITING)]
-    cancelled = sum(_end(instance, run_id) for run_id in waiting)
+    cancelled = sum(_cancel(instance, run) for run in list(_automated(instance, WAITING)))
     running = [run.run_id for run in _automated(instance, UNDER_WAY)]
     reached = {run_id for run_id in running if _end(instance, run_id)}
     lost = tuple(run_id for run_id in running if run_id not in reached)
@@ -97,6 +96,15 @@ def _automated(
     for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))):
         if is_automated(run.tags):
             yield run
+
+
+def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
+    """Cancel a run that waits; one event, for each costs a tenth of a second."""
+    now = instance.get_run_by_id(run.run_id)
+    if now is None or now.status is not dg.DagsterRunStatus.QUEUED:  # dequeued meanwhile
+        return _end(instance, run.run_id)
+    instance.report_run_canceled(run, message="Cancelled in the queue by the emergency stop.")
+    return True
 
 
 def _end(instance: dg.DagsterInstance, run_id: str) -> bool:
