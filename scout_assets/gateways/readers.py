@@ -20,6 +20,7 @@ from scout_assets.domain.tables import LIST_SHEETS, QUARANTINE, SUPPLIER_ITEMS, 
 from scout_assets.gateways.catchup import CATALOGUE_TABLES
 from scout_assets.gateways.files import LISTS
 from scout_assets.gateways.home import Home
+from scout_assets.gateways.ledger import Page
 from scout_assets.gateways.price_lists import list_name, read_list
 
 __all__ = ["LIST_TABLES", "analysis", "list_reader", "reader_of", "start_analysis", "tables_of"]
@@ -44,8 +45,10 @@ def list_reader(home: Home) -> Reader:
     """
 
     def ready(source: Source) -> bool:
+        if not _by_service(home, source):
+            return True
         job = analysis(home, source)
-        return not _by_service(home, source) or (job is not None and job.phase is Phase.COMPLETE)
+        return job is not None and job.phase is Phase.COMPLETE
 
     def read(source: Source, raw: RawSnapshot) -> Capture:
         ((_, body),) = raw.pages
@@ -78,12 +81,19 @@ def _job(home: Home, source: Source, body: bytes) -> Job:
     return home.courier.job(job_id(source.key, hashlib.sha256(body).hexdigest()))
 
 
+def _handed_over(home: Home, source: Source) -> Page | None:
+    """The source's last list, where the service reads it; most sources are not looked up at all."""
+    if not _by_service(home, source):
+        return None
+    latest = home.ledger.latest_snapshots([source.key]).get(source.key)
+    return None if latest is None else latest.pages[0]
+
+
 def analysis(home: Home, source: Source) -> Job | None:
     """The service's job for the source's last list; None when it is read here or has no job."""
-    latest = home.ledger.latest_snapshots([source.key]).get(source.key)
-    if latest is None or not _by_service(home, source):
+    page = _handed_over(home, source)
+    if page is None:
         return None
-    (page,) = latest.pages
     jobs = {job.job_id: job for job in home.courier.jobs(source.key)}
     return jobs.get(job_id(source.key, page.sha256))
 
@@ -93,10 +103,9 @@ async def start_analysis(home: Home, source: Source, counters: Counter[str]) -> 
 
     Raises the failures of `Courier.start`.
     """
-    latest = home.ledger.latest_snapshots([source.key]).get(source.key)
-    if latest is None or not _by_service(home, source):
+    page = _handed_over(home, source)
+    if page is None:
         return None
-    (page,) = latest.pages
     body = home.artifacts.get(page.sha256)
     return await home.courier.start(source.key, _file_name(page.url, body), body, counters)
 
