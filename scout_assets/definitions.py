@@ -15,10 +15,10 @@ from scout_assets.orchestration.assets.lane import build_lane
 from scout_assets.orchestration.assets.sources import master_list, sources
 from scout_assets.orchestration.assets.suppliers import build_suppliers
 from scout_assets.orchestration.automation import flow_on, sources_changed
+from scout_assets.orchestration.brake import emergency_stop, go_auto
 from scout_assets.orchestration.io_managers import WarehouseIOManager
 from scout_assets.orchestration.judging import review_follows
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
-from scout_assets.orchestration.stopping import emergency_stop, go_auto
 
 LANES = {Kind.ROASTER: "roasters"}
 

@@ -1,6 +1,6 @@
 """Control: whether the installation acts by itself, and who decided so.
 
-Belongs here: the mode, what may act in which mode, the entries of the audit log. Does not
+Belongs here: the mode, the entries of the audit log. Does not
 belong here: keeping them (`gateways.control`), stopping runs (`orchestration.control`).
 
 In `manual`, the default, nothing acts by itself; what a person launches always runs.
@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-__all__ = ["SYSTEM", "AuditEntry", "ControlState", "Mode", "allowed"]
+__all__ = ["SYSTEM", "AuditEntry", "ControlState", "Mode"]
 
 SYSTEM = "system"
 """The actor of what the installation decides by itself."""
@@ -34,6 +34,11 @@ class ControlState:
     actor: str = SYSTEM
     reason: str = "nobody has said auto yet"
 
+    @property
+    def is_auto(self) -> bool:
+        """Whether anything may act by itself."""
+        return self.mode is Mode.AUTO
+
 
 @dataclass(frozen=True)
 class AuditEntry:
@@ -47,8 +52,3 @@ class AuditEntry:
     reason: str
     before: Mapping[str, Any] = field(default_factory=dict)
     after: Mapping[str, Any] = field(default_factory=dict)
-
-
-def allowed(state: ControlState, automated: bool) -> bool:
-    """Whether a run may act: one launched by a person always may."""
-    return state.mode is Mode.AUTO or not automated

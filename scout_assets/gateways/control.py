@@ -1,7 +1,7 @@
 """The mode and the audit log in the ledger: the single source of truth about control.
 
 Belongs here: keeping the mode, and one line for every change of it; lines are never edited.
-Does not belong here: what a mode allows (`domain.control`), stopping runs (`orchestration`).
+Does not belong here: what a mode is (`domain.control`), stopping runs (`orchestration`).
 """
 
 from dataclasses import asdict
@@ -18,7 +18,7 @@ from scout_assets.gateways.ledger import Base, Ledger
 __all__ = ["Control"]
 
 _ONLY = 1
-MODE = "parser_settings"
+_ENTITY = "parser_settings"
 
 
 class _SettingsRow(Base):
@@ -73,7 +73,7 @@ class Control:
                 session.add(row)
             row.mode, row.since, row.actor, row.reason = mode.value, now, actor, reason
             entry = _AuditRow(
-                at=now, actor=actor, entity=MODE, action=f"mode {mode.value}", reason=reason,
+                at=now, actor=actor, entity=_ENTITY, action=f"mode {mode.value}", reason=reason,
                 before=_plain(before), after=_plain(new),
             )  # fmt: skip
             session.add(entry)

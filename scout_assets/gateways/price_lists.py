@@ -16,7 +16,13 @@ from scout_assets.domain import supply
 from scout_assets.domain.price_lists.model import PriceList
 from scout_assets.domain.price_lists.reader import read_price_list
 from scout_assets.domain.sources import Source
-from scout_assets.gateways.google_sheets import GOOGLE, Format, fetch_sheet, sheet_address
+from scout_assets.gateways.google_sheets import (
+    GOOGLE,
+    Format,
+    SheetAddress,
+    fetch_sheet,
+    sheet_address,
+)
 from scout_assets.gateways.http import HttpGateway, Page, Policy, Validators
 from scout_assets.gateways.storefronts import KnownPage, RawPage
 from scout_assets.gateways.workbooks import read_workbook
@@ -55,6 +61,28 @@ class ListAccess:
     def capped(self, policy: Policy) -> Policy:
         """The policy with the cap on one list in place of that on a page."""
         return policy.model_copy(update={"max_bytes": self.max_bytes, "cap_name": SIZE_LIMIT})
+
+    async def sheet(
+        self,
+        address: SheetAddress,
+        http: HttpGateway,
+        policy: Policy,
+        counters: Counter[str],
+        form: Format,
+        validators: Validators | None = None,
+    ) -> tuple[str, Page]:
+        """A Google Sheet as the file it is exported to: its name and the answer."""
+        page = await fetch_sheet(
+            address,
+            http,
+            policy,
+            counters,
+            form=form,
+            validators=validators,
+            key_file=self.google_key,
+            base=self.google,
+        )
+        return f"{address.spreadsheet}.{form}", page
 
 
 def read_list(source: Source, body: bytes, name: str) -> PriceList:
@@ -130,14 +158,4 @@ async def _asked(
             source=source.key,
         )
     form: Format = "csv" if sheet.gid and not source.sheet_name else "xlsx"
-    answer = await fetch_sheet(
-        sheet,
-        http,
-        policy,
-        counters,
-        form=form,
-        validators=validators,
-        key_file=access.google_key,
-        base=access.google,
-    )
-    return f"{sheet.spreadsheet}.{form}", answer
+    return await access.sheet(sheet, http, policy, counters, form, validators)

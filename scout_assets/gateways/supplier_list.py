@@ -20,7 +20,7 @@ from scout_assets.domain.failures import BadConfig, Transient
 from scout_assets.domain.master_list import BadRow, MasterList, read_master_list
 from scout_assets.domain.sources import Source, State, SyncPlan
 from scout_assets.gateways.files import is_url
-from scout_assets.gateways.google_sheets import Format, fetch_sheet, sheet_address
+from scout_assets.gateways.google_sheets import Format, sheet_address
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway
 from scout_assets.gateways.workbooks import read_workbook
@@ -86,16 +86,8 @@ async def _fetch(home: Home, counters: Counter[str]) -> tuple[str, bytes]:
         sheet = sheet_address(place, access.google)
         if sheet is not None:
             form: Format = "csv" if sheet.gid else "xlsx"
-            answer = await fetch_sheet(
-                sheet,
-                http,
-                policy,
-                counters,
-                form=form,
-                key_file=access.google_key,
-                base=access.google,
-            )
-            return f"{sheet.spreadsheet}.{form}", answer.body
+            name, answer = await access.sheet(sheet, http, policy, counters, form)
+            return name, answer.body
         answer = await http.get(place, policy=policy, counters=counters, source="master list")
         return place, answer.body
 

@@ -9,7 +9,6 @@ import warnings
 import dagster as dg
 from dagster._core.definitions.sensor_definition import SensorExecutionData
 
-from scout_assets.domain.control import Mode
 from scout_assets.orchestration.assets.sources import SOURCES
 from scout_assets.orchestration.control import refusal
 from scout_assets.orchestration.resources import ScoutHome
@@ -58,7 +57,7 @@ class _FlowOn(dg.AutomationConditionSensorDefinition):
 
     def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
         state = self._home.open().control.state()
-        if state.mode is Mode.AUTO:
+        if state.is_auto:
             return super().evaluate_tick(context)
         # What changes from now on is told from what was there before; that needs one evaluation.
         cursor = context.cursor or super().evaluate_tick(context).cursor

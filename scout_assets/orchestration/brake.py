@@ -1,7 +1,7 @@
-"""The brake on what acts by itself: schedules and sensors wait while the mode is manual.
+"""The brake as Dagster shows it: ticks that wait in manual, jobs that switch the mode.
 
-Belongs here: asking before a tick. Does not belong here: the mode (`gateways.control`), runs
-that were launched already (`control`, `resources`).
+Belongs here: asking before a tick, and what a person launches in the UI. Does not belong here:
+the mode (`gateways.control`), runs that were launched already (`control`, `resources`).
 """
 
 import functools
@@ -11,10 +11,16 @@ from typing import Any
 import dagster as dg
 
 from scout_assets.domain.control import Mode
-from scout_assets.orchestration.control import refusal
-from scout_assets.orchestration.resources import ScoutHome
+from scout_assets.orchestration.control import end_automated, refusal
+from scout_assets.orchestration.resources import ScoutHome, Web
 
-__all__ = ["only_in_auto"]
+__all__ = ["emergency_stop", "go_auto", "only_in_auto", "skipped_in_manual"]
+
+
+def skipped_in_manual(home: ScoutHome) -> dg.SkipReason | None:
+    """Why a tick is to wait now; None in auto."""
+    state = home.open().control.state()
+    return None if state.is_auto else dg.SkipReason(refusal(state))
 
 
 def only_in_auto(evaluate: Callable[..., Any]) -> Callable[..., Any]:
@@ -25,9 +31,42 @@ def only_in_auto(evaluate: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(evaluate)
     def asked(*context: Any, home: ScoutHome, **resources: Any) -> Any:  # noqa: ANN401
-        state = home.open().control.state()
-        if state.mode is not Mode.AUTO:
-            return dg.SkipReason(refusal(state))
-        return evaluate(*context, home=home, **resources)
+        return skipped_in_manual(home) or evaluate(*context, home=home, **resources)
 
     return asked
+
+
+class Named(dg.Config):
+    """Who says so, and why: both end in the audit log."""
+
+    by: str
+    reason: str = "launched in the UI"
+
+
+@dg.op(name="stop")
+def _stop(context: dg.OpExecutionContext, config: Named, home: ScoutHome, web: Web) -> None:
+    home.open().control.switch(Mode.MANUAL, config.by, config.reason, web.now())
+    ended = end_automated(context.instance)
+    context.add_output_metadata(
+        {
+            "runs/cancelled": ended.cancelled,
+            "runs/terminated": ended.terminated,
+            "backfills/cancelled": ended.backfills,
+            "unreachable": ", ".join(ended.unreachable) or "none",
+        }
+    )
+
+
+@dg.job(description="Mode manual; automated runs that wait are cancelled, those that run are ended")
+def emergency_stop() -> None:
+    _stop()
+
+
+@dg.op(name="auto")
+def _auto(config: Named, home: ScoutHome, web: Web) -> None:
+    home.open().control.switch(Mode.AUTO, config.by, config.reason, web.now())
+
+
+@dg.job(description="Mode auto: schedules, sensors and conditions act by themselves")
+def go_auto() -> None:
+    _auto()

@@ -24,7 +24,7 @@ from dagster._core.storage.tags import (
     SENSOR_NAME_TAG,
 )
 
-from scout_assets.domain.control import ControlState, allowed
+from scout_assets.domain.control import ControlState
 from scout_assets.gateways.home import Home
 
 __all__ = ["Ended", "dagster_instance", "end_automated", "is_automated", "refusal", "stopped"]
@@ -63,7 +63,7 @@ def stopped(home: Home, tags: Mapping[str, str]) -> Callable[[], bool]:
     """The signal that ends a run's fetches: it is asked between requests."""
     if not is_automated(tags):
         return lambda: False
-    return lambda: not allowed(home.control.state(), True)
+    return lambda: not home.control.state().is_auto
 
 
 @dataclass(frozen=True)
@@ -82,12 +82,14 @@ def end_automated(instance: dg.DagsterInstance) -> Ended:
     Backfills go first, so that they launch nothing more; queued runs before running ones, whose
     places they would take.
     """
-    backfills = sum(_cancel_backfill(instance, found) for found in _open_backfills(instance))
+    backfills = _open_backfills(instance)
+    for backfill in backfills:
+        instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))
     cancelled = sum(_cancel(instance, run) for run in list(_automated(instance, WAITING)))
     running = [run.run_id for run in _automated(instance, UNDER_WAY)]
     reached = {run_id for run_id in running if _end(instance, run_id)}
     lost = tuple(run_id for run_id in running if run_id not in reached)
-    return Ended(cancelled, len(reached), backfills, lost)
+    return Ended(cancelled, len(reached), len(backfills), lost)
 
 
 def _automated(
@@ -118,11 +120,6 @@ def _end(instance: dg.DagsterInstance, run_id: str) -> bool:
 def _open_backfills(instance: dg.DagsterInstance) -> list[Any]:
     wanted = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     return [found for found in instance.get_backfills(wanted) if is_automated(found.tags)]
-
-
-def _cancel_backfill(instance: dg.DagsterInstance, backfill: Any) -> bool:  # noqa: ANN401
-    instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))
-    return True
 
 
 @contextlib.contextmanager

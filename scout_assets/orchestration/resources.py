@@ -9,7 +9,6 @@ from typing import Any
 
 import dagster as dg
 
-from scout_assets.domain.control import allowed
 from scout_assets.gateways.embedders import Embedder, WordLlama
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway, Policy
@@ -33,7 +32,7 @@ class ScoutHome(dg.ConfigurableResource[Any]):
         if context.run is None or not is_automated(context.run.tags):
             return
         state = self.open().control.state()
-        if not allowed(state, True):
+        if not state.is_auto:
             raise dg.Failure(f"not run: {refusal(state)}", allow_retries=False)
 
     def open(self) -> Home:

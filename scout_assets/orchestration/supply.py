@@ -24,7 +24,7 @@ from scout_assets.gateways.home import Home
 from scout_assets.gateways.readers import analysis
 from scout_assets.gateways.watched import look_at
 from scout_assets.orchestration.assets.sources import MASTER_LIST, register_partitions
-from scout_assets.orchestration.brake import only_in_auto
+from scout_assets.orchestration.brake import only_in_auto, skipped_in_manual
 from scout_assets.orchestration.reporting import table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -204,10 +204,9 @@ def new_suppliers(
     minimum_interval_seconds=5,
     description=(
         "Asks the ML service how far it is: each change of a job's phase or progress is an "
-        "observation of `suppliers/analyses`, and what is complete becomes supplier items"
+        "observation of `suppliers/analyses`, and in auto what is complete becomes supplier items"
     ),
 )
-@only_in_auto
 def analysis_jobs(
     context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
 ) -> dg.SensorResult | dg.SkipReason:
@@ -223,10 +222,12 @@ def analysis_jobs(
     jobs = [job for job in found if job is not None]
     states = {job.job_id: [job.attempts, job.phase.value, job.progress] for job in jobs}
     complete = [_items_of(job) for job in jobs if job.phase is Phase.COMPLETE]
-    told = dict(happened) or "none is open"
+    none = dg.SkipReason(f"no job is complete ({dict(happened) or 'none is open'})")
+    # A person hands lists over in any mode, and may ask in any how far they are.
+    waits = skipped_in_manual(home) if complete else none
     return dg.SensorResult(
-        run_requests=complete,
-        skip_reason=None if complete else dg.SkipReason(f"no job is complete ({told})"),
+        run_requests=[] if waits else complete,
+        skip_reason=waits,
         asset_events=[_observed(job) for job in jobs if states[job.job_id] != seen.get(job.job_id)],
         cursor=json.dumps({"asked": now, "jobs": states}),
     )

@@ -120,7 +120,7 @@ def test_the_switch_to_manual_ends_an_automated_fetch_between_its_requests(
 
 # Sensors and schedules
 
-SENSORS = ("watched_lists", "new_suppliers", "analysis_jobs", "review_follows", "flow_on")
+SENSORS = ("watched_lists", "new_suppliers", "review_follows", "flow_on")
 
 
 @pytest.mark.parametrize("name", SENSORS)

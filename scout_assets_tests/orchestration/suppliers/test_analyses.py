@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from scout_assets.domain.control import Mode
 from scout_assets.domain.jobs import Job, Phase
 from scout_assets_tests.analysis_service import running
 from scout_assets_tests.loopback import Loopback, Reply
@@ -186,6 +187,21 @@ def test_a_cursor_of_another_version_costs_nothing_but_a_repetition(office: Offi
     office.serve()
     office.hand_over(nord=NORD)
     assert len(tick(office.world, "analysis_jobs", cursor, minutes=9).observed) == 1
+
+
+def test_in_manual_a_persons_list_is_still_asked_about_and_starts_nothing(office: Office):
+    office.serve()
+    control = office.world.home.control
+    control.switch(Mode.MANUAL, "ana", "by hand", TestWeb().now())
+    office.hand_over(nord=NORD)
+    ticks = [office.poll() for _ in range(3)]
+    assert office.jobs()["nord"].phase is Phase.COMPLETE
+    assert [one.requests for one in ticks] == [(), (), ()]
+    assert "mode is manual" in ticks[-1].skipped
+    office.lane("nord", items=True)
+    assert listed(office.world) == {"nord/N-1": True}, "what a person launches reads it"
+    control.switch(Mode.AUTO, "ana", "go", TestWeb().now())
+    assert [one.partition_key for one in office.poll().requests] == ["nord"]
 
 
 def test_a_service_that_is_down_is_seen_in_the_checks(office: Office):
