@@ -19,6 +19,7 @@ from scout_assets.domain.tables import Table
 __all__ = [
     "LEAST_CONFIDENCE",
     "SHRINK_LIMIT",
+    "beyond",
     "implausible_prices",
     "orphans",
     "price_moves",
@@ -143,10 +144,14 @@ def price_moves(
         }
         for row in history
         if row["valid_from"] == last_capture.get(row["source"])
-        and row["delta_pct"] is not None
-        and abs(row["delta_pct"]) > limits_pct[row["source"]]
+        and beyond(row["delta_pct"], limits_pct[row["source"]])
     ]
     return sorted(moved, key=lambda row: -abs(row["change %"]))
+
+
+def beyond(delta_pct: float | None, limit_pct: float) -> bool:
+    """Whether a price moved by more than a limit; a first price, or another currency's, did not."""
+    return delta_pct is not None and abs(delta_pct) > limit_pct
 
 
 def unsure_sheets(sheets: Iterable[Mapping[str, Any]]) -> list[Finding]:
