@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from scout_assets.domain.retention import forgotten
+
 Row = dict[str, Any]
 
 LIFESPAN = frozenset({"first_seen_at", "changed_at", "gone_at"})
@@ -51,10 +53,13 @@ def fold_rows(
 ) -> list[Row]:
     """Upsert with gone_at: what a capture lacks stays, marked with that capture's time.
 
+    What has been gone for long (`retention`) is forgotten: a cleaning that forgets it between two
+    captures only does so earlier, and a replay comes to the same rows.
     `settled` gives the rows of a capture the keys of the known rows (key → row) they continue.
     """
     rows = {row[key]: row for row in before}
     for captured_at, listed in captures:
+        rows = {k: row for k, row in rows.items() if not forgotten(row["gone_at"], captured_at)}
         seen = set()
         for row in settled(rows, listed):
             seen.add(row[key])

@@ -60,6 +60,7 @@ from scout_assets.domain.jobs import (
     job_id,
     safe_name,
 )
+from scout_assets.domain.retention import Landed, over_with
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.exchange import shown
 from scout_assets.gateways.ledger import Base, Ledger
@@ -191,6 +192,13 @@ class _Jobs:
         except IntegrityError:
             return False
         return True
+
+    def remove(self, jobs: Sequence[Job]) -> None:
+        """Those that are still as they are given; somebody may have taken one up again."""
+        with self._ledger.session() as session:
+            for job in jobs:
+                same = (_JobRow.phase == job.phase, _JobRow.attempts == job.attempts)
+                session.execute(sa.delete(_JobRow).where(_JobRow.job_id == job.job_id, *same))
 
     def swap(
         self,
@@ -508,6 +516,19 @@ class Courier:
                 size += length
         counters["ml/files_removed"] += 0 if dry_run else len(removed)
         return Removed(tuple(sorted(removed)), size)
+
+    def forget(
+        self, landed: Landed, last: Landed, now: datetime, dry_run: bool = False
+    ) -> list[Job]:
+        """Remove old finished jobs that nothing needs (`retention.over_with`)."""
+        over = over_with(self.jobs(), landed, last, now)
+        if not dry_run:
+            self._jobs.remove(over)
+        return over
+
+    def results(self) -> set[str]:
+        """The artifacts that hold what the service found."""
+        return {job.result_sha256 for job in self.jobs() if job.result_sha256 is not None}
 
     def _files_by_job(self) -> dict[str, dict[Path, tuple[float, int]]]:
         """Our files by job, each with its time of change and size."""

@@ -23,7 +23,7 @@ from typing import IO
 import duckdb
 import pyarrow as pa
 
-from scout_assets.domain.failures import BadConfig, Transient
+from scout_assets.domain.failures import BadConfig, Critical, Transient
 from scout_assets.domain.tables import TABLES, Column, Table, WriteMode
 
 __all__ = ["VIEWS", "Batch", "Slices", "Warehouse", "Watermark", "Written"]
@@ -307,13 +307,15 @@ class Warehouse:
         """The only connection, inside one transaction, which an exception rolls back."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self._open(read_only=False) as db:
-            db.begin()
             try:
+                db.begin()
                 yield db
+                db.commit()
+            except (duckdb.IOException, duckdb.FatalException) as error:
+                raise _unusable(self.path, error) from error
             except BaseException:
                 db.rollback()
                 raise
-            db.commit()
 
     def written_since(self, since: datetime) -> int:
         """How many slices were written at that time or later."""
@@ -345,6 +347,13 @@ class Warehouse:
             rows = _put(db, batch, accepted, known)
         superseded = tuple(source for source in batch.watermarks if source not in set(accepted))
         return Written(rows, accepted, superseded)
+
+    @contextlib.contextmanager
+    def held(self, shared: bool = False) -> Iterator[None]:
+        """The lock without the file, for who copies (`shared`) or replaces it whole."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _file_lock(self.path, shared, time.monotonic() + self.wait_seconds):
+            yield
 
     @contextlib.contextmanager
     def _open(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -501,7 +510,7 @@ def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyCon
             return duckdb.connect(str(path), read_only=read_only)
         except duckdb.IOException as error:
             if "lock" not in str(error):
-                raise
+                raise _unusable(path, error) from error
             if time.monotonic() > deadline:
                 raise Transient(
                     f"warehouse {path} is open in another program; close it there: {error}"
@@ -509,10 +518,21 @@ def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyCon
         _pause()
 
 
+def _unusable(path: Path, error: Exception) -> Critical:
+    return Critical(
+        f"warehouse {path} cannot be used: {error}. See that the disk has room and the file may be "
+        "written; if it is damaged, `scout restore`, or move it away: snapshots are kept"
+    )
+
+
 @contextlib.contextmanager
 def _file_lock(path: Path, shared: bool, deadline: float) -> Iterator[None]:
     lock_path = path.with_name(path.name + ".lock")
-    with lock_path.open("a+", encoding="utf-8") as lock:
+    try:
+        opened = lock_path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unusable(path, error) from error
+    with opened as lock:
         mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
         while not _try_lock(lock, mode):
             if time.monotonic() > deadline:

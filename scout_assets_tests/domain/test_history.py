@@ -71,6 +71,16 @@ def test_what_vanishes_stays_marked_and_what_returns_is_listed_again():
     assert back["first_seen_at"] == at(1)
 
 
+def test_what_has_been_gone_for_thirty_days_is_forgotten_and_new_should_it_return():
+    captures = [(at(1), [{"id": "a"}]), (at(2), []), (at(31), [])]
+    (gone,) = fold_rows([], captures, "id")
+    assert gone["gone_at"] == at(2)
+    assert fold_rows([gone], [(at(32), [])], "id") == []
+    (new,) = fold_rows([gone], [(at(32), [{"id": "a"}])], "id")
+    assert new["first_seen_at"] == at(32), "as it would be, had a cleaning removed it before"
+    assert fold_rows([], [(at(32), [{"id": "a"}])], "id") == [new]
+
+
 @pytest.mark.parametrize(
     ("second", "change"),
     [
@@ -108,8 +118,8 @@ STATES = st.dictionaries(
 )
 
 
-@given(st.lists(STATES, max_size=6), st.integers(0, 6))
-def test_folding_may_be_cut_anywhere(states, cut):
+@given(st.lists(STATES, max_size=6), st.integers(0, 6), st.sampled_from([1, 20]))
+def test_folding_may_be_cut_anywhere(states, cut, days):
     """The law: fold(fold([], a), b) == fold([], a + b), for rows and for offers."""
     captures = [
         capture(n, *(offer(p, n, price, stock) for p, (price, stock) in state.items()))
@@ -121,7 +131,7 @@ def test_folding_may_be_cut_anywhere(states, cut):
     assert first + fold_offers(last.values(), captures[cut:]) == whole
 
     listed = [
-        (at(n), [{"id": p, "price": price} for p, (price, _) in state.items()])
+        (at(n * days), [{"id": p, "price": price} for p, (price, _) in state.items()])
         for n, state in enumerate(states, start=1)
     ]
     before = fold_rows([], listed[:cut], "id")
