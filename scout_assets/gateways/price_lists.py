@@ -33,6 +33,7 @@ __all__ = [
     "fetch_list",
     "list_name",
     "list_page",
+    "newer_list",
     "read_list",
 ]
 
@@ -124,8 +125,6 @@ async def fetch_list(
 
     Raises the failures of `HttpGateway.get`, of `fetch_sheet` and of `read_list`.
     """
-    own = {"concurrency": source.default_concurrency, "allow_private": source.allow_private}
-    policy = access.capped(policy).model_copy(update=own)
     url = source.location
     before = known.get(url)
     validators = before.validators if before else None
@@ -137,6 +136,22 @@ async def fetch_list(
     return (RawPage(page.role, url, page.body, page.validators, page.items),)
 
 
+async def newer_list(
+    source: Source,
+    http: HttpGateway,
+    policy: Policy,
+    validators: Validators,
+    counters: Counter[str],
+    access: ListAccess = ListAccess(),
+) -> bytes | None:
+    """The list as `fetch_list` asks for it, unread; None where it is unchanged.
+
+    Raises the failures of `HttpGateway.get` and of `fetch_sheet`.
+    """
+    _, answer = await _asked(source, http, policy, validators, counters, access)
+    return None if answer.not_modified else answer.body
+
+
 async def _asked(
     source: Source,
     http: HttpGateway,
@@ -146,6 +161,8 @@ async def _asked(
     access: ListAccess,
 ) -> tuple[str, Page]:
     """What the place answers, and the name of the file it is."""
+    own = {"concurrency": source.default_concurrency, "allow_private": source.allow_private}
+    policy = access.capped(policy).model_copy(update=own)
     url = source.location
     sheet = sheet_address(url, access.google)
     if sheet is None:

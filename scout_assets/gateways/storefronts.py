@@ -21,7 +21,7 @@ from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.http import HttpGateway, Policy, Validators
 from scout_assets.gateways.http import Page as HttpPage
 
-__all__ = ["KnownPage", "RawPage", "crawl"]
+__all__ = ["KnownPage", "RawPage", "crawl", "newer_page"]
 
 SHOPIFY_PAGE_SIZE = 250
 SHOPIFY_LAST_PAGE = 25_000 // SHOPIFY_PAGE_SIZE
@@ -59,14 +59,14 @@ class _Crawl:
 
     async def page(self, role: str, url: str) -> tuple[RawPage, HttpPage]:
         known = self.known.get(url)
-        answer = await self._ask(url, known.validators if known else None)
+        answer = await self.ask(url, known.validators if known else None)
         if known and answer.not_modified:
             try:
                 return self._raw(role, url, known.load(), known.validators), answer
             except Critical:
                 # The bytes we knew are lost; the store still has them.
                 self.counters["artifacts/fetched_again"] += 1
-                answer = await self._ask(url, None)
+                answer = await self.ask(url, None)
         return self._raw(role, url, _utf8(answer), answer.validators), answer
 
     def _raw(self, role: str, url: str, body: bytes, validators: Validators) -> RawPage:
@@ -75,7 +75,7 @@ class _Crawl:
         items = page_items(self.source.platform, body) if listed else 0
         return RawPage(role, url, body, validators, items)
 
-    async def _ask(self, url: str, validators: Validators | None) -> HttpPage:
+    async def ask(self, url: str, validators: Validators | None) -> HttpPage:
         return await self.http.get(
             url,
             policy=self.policy,
@@ -99,11 +99,37 @@ async def crawl(
     A page that fails fails the crawl: half a catalogue would make the rest look vanished.
     Raises the failures of `HttpGateway.get`, and BrokenContract for a page of another shape.
     """
-    own = {"concurrency": source.default_concurrency, "allow_private": source.allow_private}
-    work = _Crawl(source, http, policy.model_copy(update=own), known, counters)
+    work = _crawl_of(source, http, policy, known, counters)
     if source.platform is Platform.SHOPIFY:
         return await _shopify(work)
     return await _woocommerce(work)
+
+
+async def newer_page(
+    source: Source,
+    http: HttpGateway,
+    policy: Policy,
+    url: str,
+    validators: Validators,
+    counters: Counter[str],
+) -> bytes | None:
+    """A page of the last crawl, asked and read as a crawl does; None where it is unchanged.
+
+    Raises the failures of `HttpGateway.get`.
+    """
+    answer = await _crawl_of(source, http, policy, {}, counters).ask(url, validators)
+    return None if answer.not_modified else _utf8(answer)
+
+
+def _crawl_of(
+    source: Source,
+    http: HttpGateway,
+    policy: Policy,
+    known: Mapping[str, KnownPage],
+    counters: Counter[str],
+) -> _Crawl:
+    own = {"concurrency": source.default_concurrency, "allow_private": source.allow_private}
+    return _Crawl(source, http, policy.model_copy(update=own), known, counters)
 
 
 async def _shopify(work: _Crawl) -> tuple[RawPage, ...]:
