@@ -7,18 +7,35 @@ imports it.
 import os
 
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import (
+    UnresolvedAssetJobDefinition,
+)
 
+from scout_assets.domain.cadence import Scope
 from scout_assets.domain.catalogue import Kind
 from scout_assets.orchestration import supply
+from scout_assets.orchestration.alerting import deliver_alerts, watch_over
 from scout_assets.orchestration.assets.checks import build_checks, build_supplier_checks
+from scout_assets.orchestration.assets.control import control_changed, control_panel
 from scout_assets.orchestration.assets.lane import build_lane
+from scout_assets.orchestration.assets.price_alerts import price_alerts
 from scout_assets.orchestration.assets.sources import master_list, sources
 from scout_assets.orchestration.assets.suppliers import build_suppliers
 from scout_assets.orchestration.automation import flow_on, sources_changed
 from scout_assets.orchestration.brake import emergency_stop, go_auto
+from scout_assets.orchestration.changes import FEED_CHECK_INTERVAL, changed_sources
+from scout_assets.orchestration.due import due_sources, embeddings_behind
+from scout_assets.orchestration.failsafe import failure_budget
+from scout_assets.orchestration.intervals import seconds
 from scout_assets.orchestration.io_managers import WarehouseIOManager
 from scout_assets.orchestration.judging import review_follows
+from scout_assets.orchestration.maintenance import (
+    build_maintenance,
+    clean_regularly,
+    cleanup_seconds,
+)
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
+from scout_assets.orchestration.tags import SCOPE_TAG
 
 LANES = {Kind.ROASTER: "roasters"}
 
@@ -36,41 +53,26 @@ def build_defs(
     """
     hours = supply.sync_hours(os.environ) if sync_hours is None else sync_hours
     home = home or ScoutHome()
-    assets = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
+    stores = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
+    assets = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel]
+    checks = [
+        *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),
+        *build_supplier_checks("suppliers"),
+    ]
     return dg.Definitions(
-        assets=[sources, master_list, *assets, *build_suppliers()],
-        asset_checks=[
-            *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),
-            *build_supplier_checks("suppliers"),
-        ],
+        assets=assets,
+        asset_checks=checks,
         jobs=[
-            dg.define_asset_job(
-                lane,
-                dg.AssetSelection.groups(lane),
-                description=f"Full refresh: the whole {lane} lane for the chosen partitions",
-            )
-            for lane in (*LANES.values(), "suppliers")
-        ]
-        + [
-            dg.define_asset_job(
-                f"{lane}_prices",
-                dg.AssetSelection.assets([lane, "snapshots"], [lane, "offers"]),
-                description="Price-only refresh: snapshots and offers",
-            )
-            for lane in LANES.values()
-        ]
-        + [supply.clean_shared_files, supply.retry_analysis, emergency_stop, go_auto],
-        schedules=[supply.master_sync(hours), supply.clean_shared_files_daily],
+            *_refreshes(),
+            build_maintenance(assets, checks),
+            supply.retry_analysis,
+            emergency_stop,
+            go_auto,
+        ],
+        schedules=[supply.master_sync(hours)],
         # Steps batch and run concurrently inside; a process for each would only cost its start.
         executor=dg.in_process_executor,
-        sensors=[
-            sources_changed,
-            flow_on(home),
-            supply.new_suppliers,
-            supply.watched_lists,
-            supply.analysis_jobs,
-            review_follows,
-        ],
+        sensors=_sensors(home),
         resources={
             "home": home,
             "web": web or Web(),
@@ -78,6 +80,48 @@ def build_defs(
             "warehouse": WarehouseIOManager(home=home),
         },
     )
+
+
+def _refreshes() -> list[UnresolvedAssetJobDefinition]:
+    """What a person launches over a choice of partitions."""
+    full = [
+        dg.define_asset_job(
+            lane,
+            dg.AssetSelection.groups(lane),
+            description=f"Full refresh: the whole {lane} lane for the chosen partitions",
+        )
+        for lane in (*LANES.values(), "suppliers")
+    ]
+    prices = [
+        dg.define_asset_job(
+            f"{lane}_prices",
+            dg.AssetSelection.assets([lane, "snapshots"], [lane, "offers"]),
+            description="Price-only refresh: snapshots and offers",
+            tags={SCOPE_TAG: Scope.PRICES.value},
+        )
+        for lane in LANES.values()
+    ]
+    return full + prices
+
+
+def _sensors(home: ScoutHome) -> list[dg.SensorDefinition]:
+    """All that acts or watches by itself."""
+    environment = os.environ
+    return [
+        sources_changed,
+        due_sources,
+        changed_sources(seconds(environment, "FEED_CHECK_INTERVAL", FEED_CHECK_INTERVAL)),
+        *flow_on(home),
+        embeddings_behind(seconds(environment, "EMBEDDING_UPDATE_INTERVAL", 3600)),
+        supply.watched_lists,
+        supply.analysis_jobs,
+        review_follows,
+        clean_regularly(cleanup_seconds(environment)),
+        failure_budget,
+        control_changed,
+        watch_over,
+        deliver_alerts,
+    ]
 
 
 defs = build_defs()

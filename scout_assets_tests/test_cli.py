@@ -163,3 +163,14 @@ def test_try_explains_a_store_that_is_not_there(place, loopback: Loopback):
     result = scout("try", "shopify", store.url(), "--allow-private")
     assert result.exit_code == 1
     assert "404" in result.stderr
+
+
+def test_a_field_of_a_source_is_set_over_its_list_and_taken_back(place):
+    scout("sources", "add", "berg", "shopify", "https://berg.example")
+    assert scout("sources", "set", "berg", "price_cadence=@daily", "--by", "ana").exit_code == 0
+    (berg,) = json.loads(scout("sources", "list", "--json").stdout)
+    assert (berg["price_cadence"], berg["overrides"]) == ("@daily", {"price_cadence": "@daily"})
+    assert "not a cron expression" in scout("sources", "set", "berg", "price_cadence=soon").stderr
+    assert scout("sources", "unset", "berg", "price_cadence").exit_code == 0
+    (berg,) = json.loads(scout("sources", "list", "--json").stdout)
+    assert (berg["price_cadence"], berg["overrides"]) == ("0 4 * * 0", {})

@@ -31,6 +31,12 @@ def test_loading_the_definitions_is_quiet():
     assert [str(warning.message) for warning in noise] == []
 
 
+def test_every_job_can_be_resolved():
+    """A daemon does so only when a tick asks for one, and then the sensor fails for ever."""
+    jobs = {job.name for job in defs.get_repository_def().get_all_jobs()}
+    assert {"roasters", "roasters_prices", "ask_roasters", "ask_suppliers", "maintenance"} <= jobs
+
+
 @pytest.mark.parametrize("spec", specs(), ids=lambda spec: spec.key.to_user_string())
 def test_every_asset_is_dressed(spec: dg.AssetSpec):
     assert spec.description

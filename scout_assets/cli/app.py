@@ -8,8 +8,10 @@ Exit codes: 0 done, 1 a failure explained on stderr, 2 wrong usage.
 import typer
 
 from scout_assets.cli import (
+    alerting,
     control,
     jobs,
+    maintaining,
     matching,
     quarantine,
     reviewing,
@@ -28,6 +30,7 @@ app = typer.Typer(
 )
 app.add_typer(sources.app, name="sources")
 app.add_typer(jobs.app, name="jobs")
+app.add_typer(alerting.app, name="alerts")
 app.add_typer(reviewing.app, name="review")
 app.add_typer(quarantine.app, name="quarantine")
 app.command("try")(trying.try_source)
@@ -41,6 +44,12 @@ for command in (
     control.auto,
     control.manual,
     control.status,
+    control.settings,
+    control.runs,
+    control.audit,
+    maintaining.clean,
+    maintaining.backup,
+    maintaining.restore,
 ):
     app.command()(command)
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from scout_assets.cli.matching import print_waterfall
-from scout_assets.cli.terminal import err, explained, now, out, print_json, print_table
+from scout_assets.cli.terminal import By, err, explained, now, out, print_json, print_table
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.review import Decision, Verdict
 from scout_assets.gateways.decisions import Judged
@@ -24,7 +24,6 @@ __all__ = ["app"]
 
 app = typer.Typer(no_args_is_help=True, help="Matches that wait for a person.")
 
-By = Annotated[str, typer.Option("--by", envvar="SCOUT_ACTOR", help="Who decides")]
 Blind = Annotated[bool, typer.Option("--blind", help="Hide the score")]
 Item = Annotated[str, typer.Argument(help="Id of the supplier item")]
 EXPORTED = ("item_id", "product_id", "item", "product", "score", "reason", "verdict", "by")

@@ -9,7 +9,16 @@ from typing import Annotated, Any
 
 import typer
 
-from scout_assets.cli.terminal import err, explained, now, out, print_json, print_table
+from scout_assets.cli.terminal import (
+    By,
+    err,
+    explained,
+    named,
+    now,
+    out,
+    print_json,
+    print_table,
+)
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.sources import Platform, Source, SyncPlan
 from scout_assets.gateways.files import declared_sources
@@ -48,6 +57,7 @@ def _source_row(item: KnownSource) -> dict[str, Any]:
         **item.source.model_dump(mode="json"),
         "state": item.state.value,
         "origin": item.origin,
+        "overrides": item.overrides,
         "last_attempt_at": item.fetch.last_attempt_at,
         "last_success_at": item.fetch.last_success_at,
         "next_attempt_at": item.fetch.next_attempt_at,
@@ -66,18 +76,19 @@ def add_source(
         list[str] | None,
         typer.Option("--set", help="Any other field: --set currency=EUR --set use_llm=true"),
     ] = None,
+    by: By = "",
 ) -> None:
     """Add a source by hand; sources.yaml is the better place for what should last."""
     declared = dict(_setting(text) for text in setting or [])
     declared |= {"key": key, "platform": platform.value, "location": _absolute(location)}
-    Home.locate().ledger.add(Source.read(declared, "command line"), now())
+    Home.locate().ledger.add(Source.read(declared, "command line"), now(), named(by))
     out.print(f"added {key}; materialise catalogue/sources to make it a partition")
 
 
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise BadConfig(f"--set {text}: expected field=value")
+        raise BadConfig(f"{text}: expected field=value")
     return name, value
 
 
@@ -87,28 +98,56 @@ def _absolute(location: str) -> str:
     return str(path.resolve()) if path.exists() else location
 
 
+@app.command("set")
+@explained
+def set_fields(
+    key: Annotated[str, typer.Argument(help="Key of the source")],
+    setting: Annotated[list[str], typer.Argument(help="field=value, such as price_cadence=@daily")],
+    by: By = "",
+) -> None:
+    """Set fields of a source over what its list declares; a sync leaves them as they are."""
+    Home.locate().ledger.override(key, dict(map(_setting, setting)), now(), named(by))
+    out.print(f"set {', '.join(setting)} of {key}", markup=False, highlight=False)
+
+
+@app.command("unset")
+@explained
+def unset_fields(
+    key: Annotated[str, typer.Argument(help="Key of the source")],
+    field: Annotated[list[str], typer.Argument(help="Fields to take from the list again")],
+    by: By = "",
+) -> None:
+    """Take fields of a source from its list again."""
+    Home.locate().ledger.override(key, dict.fromkeys(field), now(), named(by))
+    out.print(f"{', '.join(field)} of {key} as its list says", markup=False, highlight=False)
+
+
 @app.command("retire")
 @explained
-def retire_source(key: Annotated[str, typer.Argument(help="Key of the source")]) -> None:
+def retire_source(
+    key: Annotated[str, typer.Argument(help="Key of the source")], by: By = ""
+) -> None:
     """Stop watching a source, declared or not; its rows stay. Revive takes it back."""
-    Home.locate().ledger.retire(key, now())
+    Home.locate().ledger.retire(key, now(), named(by))
     out.print(f"retired {key}; its rows stay")
 
 
 @app.command("revive")
 @explained
-def revive_source(key: Annotated[str, typer.Argument(help="Key of the source")]) -> None:
+def revive_source(
+    key: Annotated[str, typer.Argument(help="Key of the source")], by: By = ""
+) -> None:
     """Watch a retired source again."""
-    Home.locate().ledger.revive(key, now())
+    Home.locate().ledger.revive(key, now(), named(by))
     out.print(f"revived {key}")
 
 
 @app.command("sync")
 @explained
-def sync_sources() -> None:
+def sync_sources(by: By = "") -> None:
     """Take sources.yaml over, and the suppliers' master list where SCOUT_MASTER_LIST names one."""
     home = Home.locate()
-    plan = home.ledger.sync(declared_sources(home.sources_file), now())
+    plan = home.ledger.sync(declared_sources(home.sources_file), now(), actor=named(by))
     out.print(f"{home.sources_file.name}: {_counts(plan)}")
     synced = sync_suppliers(home, now())
     if synced is None:

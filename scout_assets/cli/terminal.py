@@ -4,13 +4,14 @@ Belongs here: what all commands share. Does not belong here: any command.
 """
 
 import functools
+import getpass
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 import orjson
 import typer
@@ -19,13 +20,27 @@ from rich.table import Table
 
 from scout_assets.domain.failures import Crashed, ScoutFailure
 
-__all__ = ["Format", "err", "explained", "now", "out", "print_json", "print_table"]
+__all__ = [
+    "JSON_OBJECT",
+    "By",
+    "Format",
+    "err",
+    "explained",
+    "named",
+    "now",
+    "out",
+    "print_json",
+    "print_table",
+]
 
 PIPED_WIDTH = 140
 """Columns when the output is not a terminal, which has no width of its own."""
 
 out = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, soft_wrap=True)  # a path cut in two is no path
+
+JSON_OBJECT = "One JSON object or list"
+By = Annotated[str, typer.Option("--by", envvar="SCOUT_ACTOR", help="Who says so")]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,6 +68,11 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(1) from None
 
     return run
+
+
+def named(by: str) -> str:
+    """Who changes a declaration: a name that was given, else that of the login."""
+    return by.strip() or getpass.getuser()
 
 
 def now() -> datetime:

@@ -5,6 +5,7 @@
 storefront spells things, or what changed since the last capture (`history`).
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,13 +43,35 @@ class RawSnapshot:
     urls: Sequence[str] = ()
 
 
-def read_capture(source: Source, raw: RawSnapshot) -> Capture:
+@dataclass(frozen=True)
+class Blacklist:
+    """What an operator wants left out: words in titles, and the stores' own ids."""
+
+    titles: Sequence[str] = ()
+    external_ids: Sequence[str] = ()
+
+    def names(self, title: str, external_id: str) -> bool:
+        """Whether a product, or a variant, is to be left out; case does not matter."""
+        folded = title.casefold()
+        return external_id in self.external_ids or any(
+            word.casefold() in folded for word in self.titles if word
+        )
+
+    def __str__(self) -> str:
+        """Part of what pages mean: slices are folded anew when it changes."""
+        if not self.titles and not self.external_ids:
+            return ""
+        text = orjson.dumps([sorted(self.titles), sorted(self.external_ids)])
+        return f"-{hashlib.sha256(text).hexdigest()[:12]}"
+
+
+def read_capture(source: Source, raw: RawSnapshot, blacklist: Blacklist = Blacklist()) -> Capture:
     """All rows of one snapshot. Bad rows go to its quarantine.
 
     Raises BrokenContract when a page is not what the platform promises.
     """
     reading = _read(raw.platform or source.platform, source.currency, raw.pages)
-    rows = _Rows(source, raw, Counter(reading.counters))
+    rows = _Rows(source, raw, blacklist, Counter(reading.counters))
     rows.quarantine.extend(_quarantined(source, raw, reject) for reject in reading.rejects)
     for listing in reading.listings:
         rows.take(listing)
@@ -90,8 +113,13 @@ class Reader:
         return f"{self.version}/{self.declared(source)}"
 
 
-STOREFRONTS = Reader(VERSION, lambda source: source.currency or "", read_capture)
-"""How store pages become rows; the declared currency is part of what a price means."""
+def store_reader(blacklist: Blacklist) -> Reader:
+    """How store pages become rows; the declared currency is part of what a price means."""
+    return Reader(
+        VERSION,
+        lambda source: f"{source.currency or ''}{blacklist}",
+        lambda source, raw: read_capture(source, raw, blacklist),
+    )
 
 
 @dataclass
@@ -100,6 +128,7 @@ class _Rows:
 
     source: Source
     raw: RawSnapshot
+    blacklist: Blacklist
     counters: Counter[str]
     parents: list[Row] = field(default_factory=list)
     products: list[Row] = field(default_factory=list)
@@ -108,7 +137,10 @@ class _Rows:
     seen: dict[str, str] = field(default_factory=dict)
 
     def take(self, listing: Listing) -> None:
-        """Add a listing with its variants."""
+        """Add a listing with its variants, but for what the blacklist names."""
+        if self.blacklist.names(listing.title, listing.external_id):
+            self.counters["rows/blacklisted"] += 1 + len(listing.variants)
+            return
         facts, about = coffee.normalise(listing)
         parent = _parent(self.source, listing, facts)
         why = PARENTS.misfit(parent)
@@ -117,7 +149,10 @@ class _Rows:
             return
         self.parents.append(parent)
         for variant, variant_facts in zip(listing.variants, about, strict=True):
-            self._take_variant(listing, variant, variant_facts)
+            if variant.external_id in self.blacklist.external_ids:
+                self.counters["rows/blacklisted"] += 1
+            else:
+                self._take_variant(listing, variant, variant_facts)
 
     def _take_variant(self, listing: Listing, variant: Variant, facts: coffee.VariantFacts) -> None:
         product = _product(self.source, listing, variant, facts)

@@ -8,7 +8,8 @@
     │   └── BrokenContract the answer is not what this kind of source promises
     ├── Transient          the same request may work later (time-out, 429, 5xx, lock)
     └── Critical           an invariant of ours is broken; stop and look
-        └── Crashed        our own code raised something else over what it was given
+        ├── Crashed        our own code raised something else over what it was given
+        └── Shrunk         a source lost most of what it listed, which nobody has looked at
 
 Belongs here: the tree, and how what nobody foresaw becomes part of it. Every message names the
 source or place and the mend. Does not belong here: how a failure is retried, shown or counted.
@@ -59,6 +60,10 @@ class Critical(ScoutFailure):
 
 class Crashed(Critical):
     """Our own code raised something else over what it was given; its `__cause__` tells where."""
+
+
+class Shrunk(Critical):
+    """A source lost most of what it listed at once; a person may take it, nobody else."""
 
 
 _MESSAGE_LENGTH = 300

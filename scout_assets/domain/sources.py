@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from croniter import croniter
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from scout_assets.domain.cadence import is_cron
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 
@@ -47,12 +48,23 @@ class State(StrEnum):
 
 
 def _cron(expression: str) -> str:
-    if not croniter.is_valid(expression):
-        raise ValueError("not a cron expression, such as '0 4 * * 0' or '@weekly'")
+    if not is_cron(expression):
+        raise ValueError("not a cron expression of five fields, such as '0 4 * * 0', or '@weekly'")
     return expression
 
 
 Cron = Annotated[str, AfterValidator(_cron)]
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("no time zone, such as 'UTC' or 'Europe/Berlin'") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_zone)]
 
 
 def _encoding(name: str) -> str:
@@ -107,6 +119,13 @@ class Source(BaseModel):
     )
     full_cadence: Cron = Field(default="0 3 1 * *", description="When to refresh everything")
     price_cadence: Cron = Field(default="0 4 * * 0", description="When to refresh prices only")
+    timezone: Zone = Field(default="UTC", description="Time zone of the cadences")
+    priority: int = Field(
+        default=0, ge=-10, le=10, description="Automated runs of a higher one leave the queue first"
+    )
+    check_for_changes: bool = Field(
+        default=False, description="Look for changes between the slots, by conditional requests"
+    )
     default_concurrency: int = Field(default=3, ge=1, le=10, description="Requests at once")
     use_firecrawl_fallback: bool = Field(default=False, description="Allow the paid crawler")
     firecrawl_budget_limit: int = Field(default=0, ge=0, description="Paid requests at most")

@@ -1,24 +1,29 @@
-"""The mode and the audit log in the ledger: the single source of truth about control.
+"""The mode, the settings and the lease in the ledger: the single source of truth about control.
 
-Belongs here: keeping the mode, and one line for every change of it; lines are never edited.
-Does not belong here: what a mode is (`domain.control`), stopping runs (`orchestration`).
+Belongs here: keeping them, with one line of the audit log for every change; who of several
+automations may act. Does not belong here: what a mode is (`domain.control`), stopping runs
+(`orchestration`).
 """
 
-from dataclasses import asdict
-from datetime import datetime
+import os
+import socket
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from scout_assets.domain.control import AuditEntry, ControlState, Mode
+from scout_assets.domain.control import SYSTEM, AuditEntry, ControlState, Mode, Settings
 from scout_assets.domain.failures import BadConfig
+from scout_assets.gateways.audit import note, noted
 from scout_assets.gateways.ledger import Base, Ledger
 
-__all__ = ["Control"]
+__all__ = ["Control", "this_process"]
 
 _ONLY = 1
 _ENTITY = "parser_settings"
+LEASE = timedelta(seconds=90)
+"""Three ticks of a sensor: whoever misses them has gone."""
 
 
 class _SettingsRow(Base):
@@ -29,19 +34,16 @@ class _SettingsRow(Base):
     since: Mapped[datetime]
     actor: Mapped[str]
     reason: Mapped[str]
+    missed_before: Mapped[datetime | None]
+    settings: Mapped[dict[str, Any]]
 
 
-class _AuditRow(Base):
-    __tablename__ = "audit"
+class _LeaseRow(Base):
+    __tablename__ = "leases"
 
-    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    at: Mapped[datetime]
-    actor: Mapped[str]
-    entity: Mapped[str] = mapped_column(index=True)
-    action: Mapped[str]
-    reason: Mapped[str]
-    before: Mapped[dict[str, Any]]
-    after: Mapped[dict[str, Any]]
+    name: Mapped[str] = mapped_column(primary_key=True)
+    holder: Mapped[str]
+    until: Mapped[datetime]
 
 
 class Control:
@@ -53,49 +55,132 @@ class Control:
     def state(self) -> ControlState:
         """The mode as it is now; cheap enough to be asked between requests."""
         with self._ledger.session() as session:
-            row = session.get(_SettingsRow, _ONLY)
-            return ControlState() if row is None else _state(row)
+            return _state(session.get(_SettingsRow, _ONLY))
 
-    def switch(self, mode: Mode, actor: str, reason: str, now: datetime) -> ControlState:
+    def switch(
+        self, mode: Mode, actor: str, reason: str, now: datetime, catch_up: bool = False
+    ) -> ControlState:
         """Set the mode and write the audit line, both or neither.
 
-        Setting the mode that holds already renews actor and reason. Raises BadConfig when
-        nobody is named as the actor.
+        Slots missed until now are erased, unless `catch_up`. Setting the mode that holds already
+        renews actor and reason, and erases nothing. Raises BadConfig when nobody is named as the
+        actor.
         """
-        if not actor.strip():
-            raise BadConfig("a change of mode needs a name: --by NAME, or set SCOUT_ACTOR")
-        new = ControlState(mode, now, actor, reason)
-        with self._ledger.session() as session:
-            row = session.get(_SettingsRow, _ONLY, with_for_update=True)
-            before = ControlState() if row is None else _state(row)
-            if row is None:
-                row = _SettingsRow(id=_ONLY)
-                session.add(row)
-            row.mode, row.since, row.actor, row.reason = mode.value, now, actor, reason
-            entry = _AuditRow(
-                at=now, actor=actor, entity=_ENTITY, action=f"mode {mode.value}", reason=reason,
-                before=_plain(before), after=_plain(new),
+        _refuse_nobody(actor, "a change of mode")
+        with self._ledger.exclusive() as session:
+            return _switch(session, mode, actor, reason, now, catch_up)
+
+    def trip(self, reason: str, now: datetime) -> bool:
+        """The fail-safe: auto becomes manual, by `system`. False when it was manual already."""
+        with self._ledger.exclusive() as session:
+            if not _state(session.get(_SettingsRow, _ONLY)).is_auto:
+                return False
+            _switch(session, Mode.MANUAL, SYSTEM, f"fail-safe: {reason}", now, False)
+            return True
+
+    def set(self, values: Mapping[str, Any], actor: str, now: datetime) -> Settings:
+        """Change some settings and write the audit line. Raises BadConfig for a wrong one."""
+        _refuse_nobody(actor, "a change of settings")
+        with self._ledger.exclusive() as session:
+            row = _row(session, now)
+            before = Settings.model_validate(row.settings)
+            after = before.changed(values)
+            row.settings = after.model_dump(mode="json")
+            changes = [name for name, value in after if value != getattr(before, name)]
+            note(
+                session, now, actor, _ENTITY, f"set {', '.join(changes) or 'nothing new'}",
+                before=before.model_dump(mode="json", include=set(changes)),
+                after=after.model_dump(mode="json", include=set(changes)),
             )  # fmt: skip
-            session.add(entry)
-        return new
+            return after
 
     def audit(self, limit: int = 50) -> tuple[AuditEntry, ...]:
         """The last entries, newest first."""
-        query = sa.select(_AuditRow).order_by(_AuditRow.number.desc()).limit(limit)
         with self._ledger.session() as session:
-            return tuple(_entry(row) for row in session.scalars(query))
+            return noted(session, limit)
+
+    def hold(self, now: datetime, holder: str = "", name: str = "automation") -> str | None:
+        """Take or renew the lease of who may act; returns who has it, if somebody else.
+
+        A holder that is gone from this machine is replaced at once, another when its lease ends.
+        """
+        holder = holder or this_process()
+        with self._ledger.session() as session:
+            row = session.get(_LeaseRow, name)
+            if row is not None and row.holder == holder and row.until - now > LEASE / 2:
+                return None  # renewed lately: nothing to write
+        with self._ledger.exclusive() as session:
+            row = session.get(_LeaseRow, name) or _LeaseRow(name=name, holder=holder, until=now)
+            if row.holder != holder and now < row.until <= now + LEASE and _lives(row.holder):
+                return row.holder
+            row.holder, row.until = holder, now + LEASE
+            session.add(row)
+            return None
 
 
-def _state(row: _SettingsRow) -> ControlState:
-    return ControlState(Mode(row.mode), row.since, row.actor, row.reason)
+def this_process() -> str:
+    """Who acts here: this machine and process."""
+    return f"{socket.gethostname()} process {os.getpid()}"
+
+
+def _lives(holder: str) -> bool:
+    """Whether a holder may be alive; of another machine's nobody here can tell."""
+    host, _, pid = holder.partition(" process ")
+    if host != socket.gethostname() or not pid.isdigit():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # it is somebody else's, so it is there
+    return True
+
+
+def _refuse_nobody(actor: str, what: str) -> None:
+    if not actor.strip():
+        raise BadConfig(f"{what} needs a name: --by NAME, or set SCOUT_ACTOR")
+
+
+def _row(session: Session, now: datetime) -> _SettingsRow:
+    row = session.get(_SettingsRow, _ONLY)
+    if row is None:
+        first = ControlState()
+        row = _SettingsRow(
+            id=_ONLY, mode=first.mode.value, since=now, actor=first.actor, reason=first.reason,
+            settings={},
+        )  # fmt: skip
+        session.add(row)
+    return row
+
+
+def _switch(
+    session: Session, mode: Mode, actor: str, reason: str, now: datetime, catch_up: bool
+) -> ControlState:
+    before = _state(session.get(_SettingsRow, _ONLY))
+    row = _row(session, now)
+    row.mode, row.since, row.actor, row.reason = mode.value, now, actor, reason
+    if mode is Mode.AUTO and not before.is_auto:
+        row.missed_before = None if catch_up else now
+    new = _state(row)
+    note(session, now, actor, _ENTITY, f"mode {mode}", reason, _plain(before), _plain(new))
+    return new
+
+
+def _state(row: _SettingsRow | None) -> ControlState:
+    if row is None:
+        return ControlState()
+    settings = Settings.model_validate(row.settings or {})
+    return ControlState(
+        Mode(row.mode), row.since, row.actor, row.reason, row.missed_before, settings
+    )
 
 
 def _plain(state: ControlState) -> dict[str, Any]:
     since = None if state.since is None else state.since.isoformat()
-    return {**asdict(state), "mode": state.mode.value, "since": since}
-
-
-def _entry(row: _AuditRow) -> AuditEntry:
-    return AuditEntry(
-        row.number, row.at, row.actor, row.entity, row.action, row.reason, row.before, row.after
-    )
+    return {
+        "mode": state.mode.value,
+        "since": since,
+        "actor": state.actor,
+        "reason": state.reason,
+    }

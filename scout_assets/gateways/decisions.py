@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.matching.calibration import BUNDLED, Calibration
 from scout_assets.domain.review import Decision, Verdict
+from scout_assets.gateways.audit import note
 from scout_assets.gateways.ledger import Base, Ledger
 
 __all__ = ["Decisions", "Judged"]
@@ -84,6 +85,8 @@ class Decisions:
         )
         with self._ledger.session() as session:
             session.add(row)
+            note(session, now, actor, f"match {judged.item_id}", verdict.value,
+                 after={"product_id": judged.product_id, "score": judged.score})  # fmt: skip
             session.flush()
             return _decision(row)
 
@@ -103,6 +106,8 @@ class Decisions:
             if row is None:
                 raise BadConfig(f"nothing is decided about item {item_id!r}")
             row.undone_at, row.undone_by = now, actor
+            note(session, now, actor, f"match {item_id}", "undone",
+                 before={"product_id": row.product_id, "verdict": row.verdict})  # fmt: skip
             return _decision(row)
 
     def calibration(self) -> Calibration:
@@ -117,6 +122,7 @@ class Decisions:
         row = _CalibrationRow(actor=actor, made_at=now, fitted=fitted.model_dump(mode="json"))
         with self._ledger.session() as session:
             session.add(row)
+            note(session, now, actor, "calibration", "fitted")
 
     def state(self) -> str:
         """Changes with every decision, undo and calibration: the data version of them all."""

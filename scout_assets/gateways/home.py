@@ -10,31 +10,39 @@ search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may be any fsspec URL;
 address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network); `SCOUT_WATCH_ROOTS` the
 folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores who asks, with a
 contact; `SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see private Google
-Sheets. The variables of the ML service are those of `courier.CourierSettings`, of which
-`MAX_FILE_SIZE_MB` caps every price list.
+Sheets; `TRIGGER_INGESTION_ON_STARTUP=true` asks every source once when Dagster starts in auto. The
+variables of the ML service are those of `courier.CourierSettings`, of which `MAX_FILE_SIZE_MB` caps
+every price list.
 """
 
 import os
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
 
+from scout_assets.domain.alerts import Alert, Severity
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.money import Rates, read_rates
 from scout_assets.domain.sources import Source
+from scout_assets.gateways.alerts import Alerts
 from scout_assets.gateways.artifacts import Artifacts
+from scout_assets.gateways.channels import Configured, configured
 from scout_assets.gateways.control import Control
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.decisions import Decisions
+from scout_assets.gateways.dispatch import Dispatches
 from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.price_lists import ListAccess
+from scout_assets.gateways.price_rules import PriceRules
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
@@ -56,6 +64,7 @@ class Home:
     watched: str = ""
     google_key: Path | None = None
     google: str = GOOGLE
+    trigger_on_startup: bool = False
 
     @classmethod
     def locate(
@@ -78,9 +87,10 @@ class Home:
             agent,
             rates,
             environment.get("SCOUT_MASTER_LIST", "").strip(),
-            environment.get("SCOUT_MASTER_LIST_PRIVATE", "").strip().lower() in {"1", "true"},
+            _is_true(environment.get("SCOUT_MASTER_LIST_PRIVATE")),
             environment.get(ROOTS_VARIABLE, ""),
             Path(key).expanduser().resolve() if key else None,
+            trigger_on_startup=_is_true(environment.get("TRIGGER_INGESTION_ON_STARTUP")),
         )
 
     def policy(self, **limits: float) -> Policy:
@@ -138,6 +148,32 @@ class Home:
         return Control(self.ledger)
 
     @cached_property
+    def dispatches(self) -> Dispatches:
+        return Dispatches(self.ledger)
+
+    def trip(self, reason: str, now: datetime) -> bool:
+        """The fail-safe: auto becomes manual, with one alert. False when it was manual already."""
+        if not self.control.trip(reason, now):
+            return False
+        text = f"{reason}\n\nMode is manual now: nothing acts by itself until `scout auto`."
+        key = f"fail-safe:{now.isoformat()}"
+        self.alerts.raise_(Alert(key, Severity.CRITICAL, "Automation stopped itself", text), now)
+        return True
+
+    @cached_property
+    def alerts(self) -> Alerts:
+        return Alerts(self.ledger)
+
+    @property
+    def channels(self) -> Configured:
+        """Where alerts go; read anew each time."""
+        return configured(os.environ, f"{socket.gethostname()}:{self.root}")
+
+    @cached_property
+    def price_rules(self) -> PriceRules:
+        return PriceRules(self.ledger, self.warehouse)
+
+    @cached_property
     def decisions(self) -> Decisions:
         return Decisions(self.ledger)
 
@@ -152,3 +188,7 @@ class Home:
     @property
     def search_cache(self) -> Path:
         return self.root / "search"
+
+
+def _is_true(text: str | None) -> bool:
+    return (text or "").strip().lower() in {"1", "true"}

@@ -13,55 +13,51 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import IntegrityError, OperationalError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from scout_assets.domain.cadence import next_attempt
+from scout_assets.domain.cadence import Scope, next_attempt, slot_after
+from scout_assets.domain.control import SYSTEM
 from scout_assets.domain.failures import BadConfig, Permanent, ScoutFailure, Transient
 from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_sync
+from scout_assets.gateways.audit import note
+from scout_assets.gateways.ledger_rows import Base
 
-__all__ = ["HEAD", "Base", "FetchState", "KnownSource", "Ledger", "Page", "Snapshot", "metadata"]
+__all__ = [
+    "HEAD",
+    "Base",
+    "FetchState",
+    "KnownSource",
+    "Ledger",
+    "Page",
+    "Snapshot",
+    "SourceRow",
+    "metadata",
+]
 
-HEAD = "0003"
+HEAD = "0005"
 """The newest migration; a test compares it with migrations/versions."""
 
 PLACES = {"file": "sources.yaml", "master": "the suppliers' master list"}
 """Where sources of an origin are declared, as people call it."""
 
 
-class _UtcDateTime(sa.TypeDecorator[datetime]):
-    """SQLite drops time zones: stored as UTC, read back aware."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Base(DeclarativeBase):
-    """Rows of the ledger; what other gateways keep there derives from it."""
-
-    type_annotation_map: ClassVar = {
-        datetime: _UtcDateTime,
-        dict[str, Any]: sa.JSON,
-        list[dict[str, Any]]: sa.JSON,
-    }
-
-
 metadata = Base.metadata
 
 
-class _SourceRow(Base):
+class SourceRow(Base):
+    """One source: its declaration, how its last fetches went, and when it is due.
+
+    `full_due_at`, `price_due_at`: the next slot of each cadence, or the next attempt after a
+    failure; None before the first look (`gateways.dispatch`).
+    """
+
     __tablename__ = "sources"
 
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -78,6 +74,23 @@ class _SourceRow(Base):
     failure: Mapped[str | None]
     failure_permanent: Mapped[bool] = mapped_column(default=False)
     held: Mapped[bool] = mapped_column(default=False)
+    full_due_at: Mapped[datetime | None] = mapped_column(index=True)
+    price_due_at: Mapped[datetime | None] = mapped_column(index=True)
+    due_reason: Mapped[str | None]
+    overrides: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    @property
+    def effective(self) -> dict[str, Any]:
+        """The declaration with what a person set over it."""
+        return {**self.declared, **self.overrides}
+
+    def next_slots(self, now: datetime, scope: Scope = Scope.FULL) -> None:
+        """Due again at the next slots; a full refresh is one of prices too."""
+        cadences = self.effective
+        zone = cadences.get("timezone", "UTC")
+        self.price_due_at = slot_after(now, cadences["price_cadence"], zone)
+        if scope is Scope.FULL:
+            self.full_due_at = slot_after(now, cadences["full_cadence"], zone)
 
 
 class _SnapshotRow(Base):
@@ -145,7 +158,8 @@ class FetchState:
 class KnownSource:
     """A declared source with its state. `origin`: `file` (sources.yaml), `master` or `cli`.
 
-    `changed_at`: when its declaration or state changed last.
+    `changed_at`: when its declaration or state changed last. `overrides`: fields that a person set
+    over the declaration; `source` has them already.
     """
 
     source: Source
@@ -153,6 +167,7 @@ class KnownSource:
     origin: str
     fetch: FetchState
     changed_at: datetime
+    overrides: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_new(self) -> bool:
@@ -162,12 +177,15 @@ class KnownSource:
 
 
 class Ledger:
-    """Small operational state in SQLite (WAL). `path`: the database file."""
+    """Small operational state in SQLite (WAL). `path`: the database file.
 
-    def __init__(self, path: Path) -> None:
+    Others' transactions are waited for, `wait_seconds` at most.
+    """
+
+    def __init__(self, path: Path, wait_seconds: float = 30) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds})
         sa.event.listen(self._engine, "connect", _pragmas)
         self._migrate()
 
@@ -184,6 +202,10 @@ class Ledger:
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
+    def close(self) -> None:
+        """Let go of the file, for somebody who copies or replaces it; the next use opens it."""
+        self._engine.dispose()
+
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
         """One short transaction. Raises Transient when the file stays locked."""
@@ -193,17 +215,24 @@ class Ledger:
         except OperationalError as error:
             raise Transient(f"ledger {self.path} cannot be used now: {error.orig}") from error
 
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[Session]:
+        """One short transaction that reads and then writes: no other writes in between."""
+        with self.session() as session:
+            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+
     # Sources
 
     def sources(
         self, kind: str | None = None, state: State | None = None, keys: Sequence[str] | None = None
     ) -> tuple[KnownSource, ...]:
         """Known sources in key order."""
-        query = sa.select(_SourceRow).order_by(_SourceRow.key)
+        query = sa.select(SourceRow).order_by(SourceRow.key)
         if kind is not None:
-            query = query.where(_SourceRow.kind == kind)
+            query = query.where(SourceRow.kind == kind)
         if state is not None:
-            query = query.where(_SourceRow.state == state)
+            query = query.where(SourceRow.state == state)
         with self.session() as session:
             rows = [_known(row) for row in session.scalars(query)]
         wanted = None if keys is None else set(keys)
@@ -216,14 +245,20 @@ class Ledger:
             raise BadConfig(f"no source {key!r}; `scout sources list` shows the known ones")
         return found[0]
 
-    def sync(self, declared: Sequence[Source], now: datetime, origin: str = "file") -> SyncPlan:
+    def sync(
+        self,
+        declared: Sequence[Source],
+        now: datetime,
+        origin: str = "file",
+        actor: str = SYSTEM,
+    ) -> SyncPlan:
         """Make the sources of `origin` equal to `declared`.
 
         Sources of other origins stay, and so does what a person retired by hand. Raises BadConfig
         when a declared key is in use elsewhere or changes its kind.
         """
         with self.session() as session:
-            rows = {row.key: row for row in session.scalars(sa.select(_SourceRow))}
+            rows = {row.key: row for row in session.scalars(sa.select(SourceRow))}
             _refuse_foreign(declared, rows, origin)
             wanted = [s for s in declared if s.key not in rows or not rows[s.key].held]
             keys = {source.key for source in wanted}
@@ -232,17 +267,25 @@ class Ledger:
             plan = plan_sync(wanted, known)
             for source in plan.added:
                 session.add(_new_row(source, origin, now))
+            place = PLACES.get(origin, origin)
+            for source in plan.added:
+                _note(session, now, actor, source.key, f"added by {place}", {}, source)
             for source in (*plan.changed, *plan.revived):
-                _redeclare(ours[source.key], source, now)
-                ours[source.key].origin = origin
+                row = ours[source.key]
+                _note(session, now, actor, row.key, f"changed by {place}", row.declared, source)
+                _redeclare(row, source, now)
+                row.origin = origin
             for key in plan.retired:
                 _set_state(ours[key], State.RETIRED, now)
+                _note(session, now, actor, key, f"retired by {place}")
         return plan
 
-    def add(self, source: Source, now: datetime) -> None:
+    def add(self, source: Source, now: datetime, actor: str = SYSTEM) -> None:
         """Add one source by hand, or bring back a retired one under a new declaration."""
         with self.session() as session:
-            row = session.get(_SourceRow, source.key)
+            row = session.get(SourceRow, source.key)
+            before = {} if row is None else row.declared
+            _note(session, now, actor, source.key, "added", before, source)
             if row is None:
                 session.add(_new_row(source, "cli", now))
                 return
@@ -254,47 +297,85 @@ class Ledger:
             _redeclare(row, source, now)
             row.origin, row.held = "cli", False
 
-    def retire(self, key: str, now: datetime) -> None:
+    def retire(self, key: str, now: datetime, actor: str = SYSTEM) -> None:
         """Stop watching a source, declared or not; its rows stay. `revive` takes it back.
 
         Raises BadConfig for an unknown key.
         """
-        self._hold(key, True, now)
+        self._hold(key, True, now, actor)
 
-    def revive(self, key: str, now: datetime) -> None:
+    def revive(self, key: str, now: datetime, actor: str = SYSTEM) -> None:
         """Watch a retired source again. Raises BadConfig for an unknown key."""
-        self._hold(key, False, now)
+        self._hold(key, False, now, actor)
 
-    def _hold(self, key: str, held: bool, now: datetime) -> None:
+    def _hold(self, key: str, held: bool, now: datetime, actor: str) -> None:
         with self.session() as session:
-            row = session.get(_SourceRow, key)
+            row = session.get(SourceRow, key)
             if row is None:
                 raise BadConfig(f"no source {key!r}; `scout sources list` shows the known ones")
             row.held = held
+            _note(session, now, actor, key, "retired" if held else "revived")
             _forgive(row)
             _set_state(row, State.RETIRED if held else State.ACTIVE, now)
 
+    def override(
+        self, key: str, values: Mapping[str, Any], now: datetime, actor: str = SYSTEM
+    ) -> Source:
+        """Set fields of a source over its declaration; None takes one back.
+
+        Raises BadConfig for an unknown key, a wrong field or value, and a field that identifies.
+        """
+        fixed = sorted({"key", "kind"} & values.keys())
+        if fixed:
+            raise BadConfig(f"{', '.join(fixed)} cannot be set: add another source instead")
+        with self.exclusive() as session:
+            row = session.get(SourceRow, key)
+            if row is None:
+                raise BadConfig(f"no source {key!r}; `scout sources list` shows the known ones")
+            before, known = row.effective, {**row.overrides, **values}
+            overrides = {name: value for name, value in known.items() if value is not None}
+            source = Source.read({**row.declared, **overrides}, "overrides")
+            plain = source.model_dump(mode="json")
+            row.overrides = {name: plain[name] for name in overrides}
+            _note(session, now, actor, key, "overridden", before, source)
+            if row.state == State.ACTIVE:
+                _changed(row, before, now)
+            return source
+
     # Fetches
 
-    def record_success(self, key: str, now: datetime, remark: str | None = None) -> None:
-        """The source answered; its failures are over.
+    def record_success(
+        self, key: str, now: datetime, remark: str | None = None, scope: Scope = Scope.FULL
+    ) -> None:
+        """The source answered; its failures are over, and it is due at its next slots.
 
         `remark`: what was wrong all the same, told until the next success.
         """
         with self.session() as session:
-            row = session.get_one(_SourceRow, key)
+            row = session.get_one(SourceRow, key)
             row.last_attempt_at, row.last_success_at = now, now
+            row.next_slots(now, scope)
             _forgive(row)
             row.failure = remark
 
-    def record_failure(self, key: str, failure: ScoutFailure, now: datetime) -> None:
-        """The source failed; it backs off, for ever after a permanent failure."""
+    def record_failure(
+        self, key: str, failure: ScoutFailure, now: datetime, scope: Scope = Scope.FULL
+    ) -> None:
+        """The source failed; it backs off as long as its host says at least, for ever after a
+        permanent failure."""
         with self.session() as session:
-            row = session.get_one(_SourceRow, key)
+            row = session.get_one(SourceRow, key)
             row.last_attempt_at = now
             row.failures += 1
             row.failure, row.failure_permanent = str(failure), isinstance(failure, Permanent)
-            row.next_attempt_at = next_attempt(now, row.failures, row.failure_permanent)
+            wait = failure.retry_after if isinstance(failure, Transient) else None
+            again = next_attempt(now, row.failures, row.failure_permanent, wait)
+            row.next_attempt_at = again
+            row.next_slots(now, scope)
+            if again is not None and scope is Scope.FULL:
+                row.full_due_at = again
+            elif again is not None:
+                row.price_due_at = again
 
     # Snapshots
 
@@ -322,6 +403,15 @@ class Ledger:
         with self.session() as session:
             rows = session.scalars(sa.select(_SnapshotRow).join(newest, same))
             return {row.source: _snapshot(row) for row in rows}
+
+    def landed_pages(self) -> set[tuple[str, str]]:
+        """Every page of every snapshot, by source and sha256: what the ledger points at."""
+        query = (
+            "SELECT DISTINCT source, page.value ->> 'sha256' "
+            "FROM snapshots, json_each(snapshots.pages) page"
+        )
+        with self.session() as session:
+            return {(source, sha256) for source, sha256 in session.execute(sa.text(query))}
 
     def landed_since(self, since: datetime) -> int:
         """How many snapshots landed at that time or later."""
@@ -364,17 +454,35 @@ class Ledger:
 
 def _pragmas(connection: DBAPIConnection, _: object) -> None:
     cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "busy_timeout = 30000"):
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
 
 
-def _declared(row: _SourceRow) -> tuple[Source, State]:
+def _note(
+    session: Session,
+    now: datetime,
+    actor: str,
+    key: str,
+    action: str,
+    before: Mapping[str, Any] | None = None,
+    after: Source | None = None,
+) -> None:
+    """The audit log's line about a source: only the fields that differ."""
+    new = {} if after is None else after.model_dump(mode="json", exclude_defaults=not before)
+    old = before or {}
+    gone = {name: value for name, value in old.items() if new.get(name) != value} if after else {}
+    come = {name: value for name, value in new.items() if old.get(name) != value}
+    note(session, now, actor, f"source {key}", action, "", gone, come)
+
+
+def _declared(row: SourceRow) -> tuple[Source, State]:
+    """As its list has it: what a sync compares."""
     return Source.read(row.declared, "ledger"), State(row.state)
 
 
-def _known(row: _SourceRow) -> KnownSource:
-    source, state = _declared(row)
+def _known(row: SourceRow) -> KnownSource:
+    source, state = Source.read(row.effective, "ledger"), State(row.state)
     fetch = FetchState(
         row.last_attempt_at,
         row.last_success_at,
@@ -383,11 +491,11 @@ def _known(row: _SourceRow) -> KnownSource:
         row.failure,
         row.failure_permanent,
     )
-    return KnownSource(source, state, row.origin, fetch, row.changed_at)
+    return KnownSource(source, state, row.origin, fetch, row.changed_at, row.overrides)
 
 
-def _new_row(source: Source, origin: str, now: datetime) -> _SourceRow:
-    return _SourceRow(
+def _new_row(source: Source, origin: str, now: datetime) -> SourceRow:
+    return SourceRow(
         key=source.key,
         kind=source.kind,
         state=State.ACTIVE,
@@ -398,27 +506,53 @@ def _new_row(source: Source, origin: str, now: datetime) -> _SourceRow:
         failures=0,
         failure_permanent=False,
         held=False,
+        overrides={},
     )
 
 
-def _redeclare(row: _SourceRow, source: Source, now: datetime) -> None:
+QUIET = frozenset(
+    {
+        "name",
+        "full_cadence",
+        "price_cadence",
+        "timezone",
+        "priority",
+        "check_for_changes",
+        "default_concurrency",
+        "alert_price_delta_pct",
+    }
+)
+"""Fields that say when and how a source is asked, and not for what: it is not asked anew."""
+
+
+def _redeclare(row: SourceRow, source: Source, now: datetime) -> None:
+    """Take a new declaration over."""
+    before, row.declared = row.effective, source.model_dump(mode="json")
+    _changed(row, before, now)
+
+
+def _changed(row: SourceRow, before: Mapping[str, Any], now: datetime) -> None:
     """A changed declaration may mend what failed, so the source is due again."""
-    row.declared = source.model_dump(mode="json")
+    after = row.effective
+    if row.state == State.ACTIVE and all(
+        before.get(name) == value for name, value in after.items() if name not in QUIET
+    ):
+        row.full_due_at = row.price_due_at = None  # slots are counted anew from the last attempt
+        return
     _forgive(row)
     _set_state(row, State.ACTIVE, now)
 
 
-def _forgive(row: _SourceRow) -> None:
+def _forgive(row: SourceRow) -> None:
     row.failures, row.failure, row.next_attempt_at, row.failure_permanent = 0, None, None, False
 
 
-def _set_state(row: _SourceRow, state: State, now: datetime) -> None:
+def _set_state(row: SourceRow, state: State, now: datetime) -> None:
     row.state, row.changed_at = state, now
+    row.full_due_at = row.price_due_at = row.due_reason = None
 
 
-def _refuse_foreign(
-    declared: Sequence[Source], rows: Mapping[str, _SourceRow], origin: str
-) -> None:
+def _refuse_foreign(declared: Sequence[Source], rows: Mapping[str, SourceRow], origin: str) -> None:
     for source in declared:
         row = rows.get(source.key)
         if row is None or row.origin == origin or row.state != State.ACTIVE:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scout_assets.domain import supply
-from scout_assets.domain.capture import STOREFRONTS, RawSnapshot, Reader
+from scout_assets.domain.capture import Blacklist, RawSnapshot, Reader, store_reader
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, BrokenContract, Refused
 from scout_assets.domain.history import Capture
@@ -30,7 +30,10 @@ LIST_TABLES: Sequence[Table] = (SUPPLIER_ITEMS, LIST_SHEETS, QUARANTINE)
 
 def reader_of(kind: Kind, home: Home) -> Reader:
     """How snapshots of a kind become rows."""
-    return list_reader(home) if kind is Kind.SUPPLIER else STOREFRONTS
+    if kind is Kind.SUPPLIER:
+        return list_reader(home)
+    settings = home.control.state().settings
+    return store_reader(Blacklist(settings.blacklist_titles, settings.blacklist_external_ids))
 
 
 def tables_of(kind: Kind) -> Sequence[Table]:

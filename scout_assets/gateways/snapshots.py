@@ -18,7 +18,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from scout_assets.domain.capture import META_PAGE, PRODUCTS_PAGE, RawSnapshot
-from scout_assets.domain.failures import BrokenContract, ScoutFailure, Transient, contained
+from scout_assets.domain.failures import BrokenContract, ScoutFailure, Shrunk, Transient, contained
 from scout_assets.domain.pages import page_items
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.gateways.artifacts import Artifacts
@@ -151,10 +151,12 @@ class Snapshots:
         http: HttpGateway,
         policy: Policy,
         clock: Callable[[], datetime],
+        shrink_limit_pct: int | None = None,
     ) -> Landing:
         """Fetch a source and land what is new. Raises any ScoutFailure; then nothing landed.
 
-        A failure that only some of its captures have is told in the Landing.
+        A failure that only some of its captures have is told in the Landing. Raises Shrunk when
+        a store lost more than `shrink_limit_pct` percent of its products at once; None lets it.
         """
         counters: Counter[str] = Counter()
         last = self._ledger.latest_snapshots([source.key]).get(source.key)
@@ -168,7 +170,7 @@ class Snapshots:
                 continue
             # In a thread: other stores' answers need not wait for this one's disk.
             last, landed = await asyncio.to_thread(
-                self._land, source, capture, last, counters, clock()
+                self._land, source, capture, last, counters, clock(), shrink_limit_pct
             )
             outcome = Outcome.LANDED if landed else outcome
         passed_over, failure = _failures(fetched)
@@ -211,6 +213,7 @@ class Snapshots:
         last: Snapshot | None,
         counters: Counter[str],
         now: datetime,
+        shrink_limit_pct: int | None = None,
     ) -> tuple[Snapshot, bool]:
         """Store a capture unless its bytes equal the last; returns the newest snapshot.
 
@@ -224,6 +227,7 @@ class Snapshots:
                 counters["snapshots/unchanged"] += 1
                 return last, False
             self._refuse_emptied(source, capture.pages, last)
+            self._refuse_shrunk(source, capture.pages, last, shrink_limit_pct)
             snapshot = _next(source, last, digest, capture.captured_at, pages, counters)
             if self._ledger.land(snapshot, now):
                 counters["snapshots/landed"] += 1
@@ -259,6 +263,26 @@ class Snapshots:
             f"the last rows stay. If it really closed: scout sources retire {source.key}"
         )
 
+    def _refuse_shrunk(
+        self,
+        source: Source,
+        pages: Sequence[RawPage],
+        last: Snapshot | None,
+        limit_pct: int | None,
+    ) -> None:
+        """A store rarely drops most of what it sells; a broken reader or way there often does."""
+        if last is None or limit_pct is None:
+            return
+        before, now = self._listed(last), sum(page.items for page in pages)
+        if before >= WORTH_COUNTING and 100 * (before - now) > limit_pct * before:
+            raise Shrunk(
+                f"{source.key}: {source.location} lists {now} products, where it listed {before}; "
+                "the last rows stay. Look at it; if it is so, materialise this partition by hand"
+            )
+
+
+WORTH_COUNTING = 10
+"""Of fewer products one page more or less is most of them."""
 
 PASSED_OVER = (
     "; a later one has landed, so this one is passed over from now on, mended or not: "

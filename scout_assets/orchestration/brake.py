@@ -6,21 +6,37 @@ the mode (`gateways.control`), runs that were launched already (`control`, `reso
 
 import functools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from scout_assets.domain.control import Mode
+from scout_assets.gateways.control import Control
 from scout_assets.orchestration.control import end_automated, refusal
 from scout_assets.orchestration.resources import ScoutHome, Web
 
-__all__ = ["emergency_stop", "go_auto", "only_in_auto", "skipped_in_manual"]
+__all__ = ["emergency_stop", "go_auto", "held_back", "only_in_auto", "skipped_in_manual"]
 
 
 def skipped_in_manual(home: ScoutHome) -> dg.SkipReason | None:
-    """Why a tick is to wait now; None in auto."""
-    state = home.open().control.state()
-    return None if state.is_auto else dg.SkipReason(refusal(state))
+    """Why a tick is to wait now; None in auto, where this process is the one that acts."""
+    why = held_back(home.open().control)
+    return None if why is None else dg.SkipReason(why)
+
+
+def held_back(control: Control) -> str | None:
+    """Why nothing may act by itself here now."""
+    state = control.state()
+    if not state.is_auto:
+        return refusal(state)
+    other = control.hold(datetime.now(UTC))
+    if other is None:
+        return None
+    return (
+        f"{other} runs the automation of this installation; end one of the two. "
+        "This one takes over when the other is gone"
+    )
 
 
 def only_in_auto(evaluate: Callable[..., Any]) -> Callable[..., Any]:

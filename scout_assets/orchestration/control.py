@@ -9,25 +9,40 @@ never refused nor ended.
 """
 
 import contextlib
+import functools
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
     AUTO_MATERIALIZE_TAG,
     AUTOMATION_CONDITION_TAG,
+    PARTITION_NAME_TAG,
     SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
 )
 
 from scout_assets.domain.control import ControlState
 from scout_assets.gateways.home import Home
+from scout_assets.orchestration.tags import DISPATCH_TAG, TRIGGER_TAG
 
-__all__ = ["Ended", "dagster_instance", "end_automated", "is_automated", "refusal", "stopped"]
+__all__ = [
+    "Ended",
+    "automated_runs",
+    "dagster_instance",
+    "end_automated",
+    "is_automated",
+    "refusal",
+    "stopped",
+]
 
 AUTOMATED = (
     SCHEDULE_NAME_TAG,
@@ -42,11 +57,13 @@ WAITING = (
     dg.DagsterRunStatus.MANAGED,
 )
 UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
+AT_ONCE = 8
+"""Runs ended at the same time: each waits for its events to be written, and for its process."""
 
 
 def is_automated(tags: Mapping[str, str]) -> bool:
     """Whether nobody launched the run by hand."""
-    in_step = tags.get("scout/trigger") == IN_STEP
+    in_step = tags.get(TRIGGER_TAG) == IN_STEP
     return not in_step and any(tag in tags for tag in AUTOMATED)
 
 
@@ -85,36 +102,80 @@ def end_automated(instance: dg.DagsterInstance) -> Ended:
     backfills = _open_backfills(instance)
     for backfill in backfills:
         instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))
-    cancelled = sum(_cancel(instance, run) for run in list(_automated(instance, WAITING)))
-    running = [run.run_id for run in _automated(instance, UNDER_WAY)]
-    reached = {run_id for run_id in running if _end(instance, run_id)}
-    lost = tuple(run_id for run_id in running if run_id not in reached)
-    return Ended(cancelled, len(reached), len(backfills), lost)
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        end = functools.partial(_end, instance)
+        cancelled = sum(threads.map(end, _automated(instance, WAITING)))
+        running = _automated(instance, UNDER_WAY)
+        reached = list(threads.map(end, running))
+    lost = tuple(run_id for run_id, ended in zip(running, reached, strict=True) if not ended)
+    return Ended(cancelled, sum(reached), len(backfills), lost)
+
+
+def automated_runs(instance: dg.DagsterInstance, limit: int) -> list[dict[str, Any]]:
+    """The last runs nobody launched by hand, newest first: by what, over which sources, and how
+    they stand. Times in UTC."""
+    found: list[dict[str, Any]] = []
+    for record in instance.get_run_records(limit=SEARCHED * limit):
+        run = record.dagster_run
+        if is_automated(run.tags) and len(found) < limit:
+            found.append(
+                {
+                    "run_id": run.run_id,
+                    "trigger": next((run.tags[tag] for tag in NAMING if tag in run.tags), ""),
+                    "job": run.job_name,
+                    "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
+                    "sources": _sources(run.tags),
+                    "status": run.status.value,
+                    "requested_at": record.create_timestamp,
+                    "started_at": _moment(record.start_time),
+                    "ended_at": _moment(record.end_time),
+                    "dispatch": int(run.tags.get(DISPATCH_TAG, 0)) or None,
+                }
+            )
+    return found
+
+
+SEARCHED = 20
+"""So many runs by hand may stand between two automated ones."""
+NAMING = (TRIGGER_TAG, SENSOR_NAME_TAG, SCHEDULE_NAME_TAG)
+
+
+def _sources(tags: Mapping[str, str]) -> str:
+    ends = (tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG))
+    return tags.get(PARTITION_NAME_TAG) or "...".join(end for end in ends if end)
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 def _automated(
     instance: dg.DagsterInstance, statuses: tuple[dg.DagsterRunStatus, ...]
-) -> Iterator[dg.DagsterRun]:
-    for run in instance.get_runs(dg.RunsFilter(statuses=list(statuses))):
-        if is_automated(run.tags):
-            yield run
-
-
-def _cancel(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    """Cancel a run that waits; one event, for each costs a tenth of a second."""
-    now = instance.get_run_by_id(run.run_id)
-    if now is None or now.status is not dg.DagsterRunStatus.QUEUED:  # dequeued meanwhile
-        return _end(instance, run.run_id)
-    instance.report_run_canceled(run, message="Cancelled in the queue by the emergency stop.")
-    return True
+) -> list[str]:
+    found = instance.get_runs(dg.RunsFilter(statuses=list(statuses)))
+    return [run.run_id for run in found if is_automated(run.tags)]
 
 
 def _end(instance: dg.DagsterInstance, run_id: str) -> bool:
-    """Whether the run was reached; one that just ended by itself counts."""
-    if instance.run_coordinator.cancel_run(run_id):
-        return True
+    """Whether the run was reached; one that just ended by itself counts.
+
+    One that has not begun is cancelled at once: its process, if there is one yet, looks before
+    it begins, and loading our code takes it longer than a stop may last.
+    """
     run = instance.get_run_by_id(run_id)
-    return run is None or run.is_finished
+    if run is None or run.is_finished:
+        return True
+    if run.status in WAITING:
+        instance.report_run_canceled(run, message="Cancelled in the queue by the emergency stop.")
+        return True
+    reached = instance.run_coordinator.cancel_run(run_id)
+    now = instance.get_run_by_id(run_id)
+    if now is None or now.is_finished:
+        return True
+    if run.status is dg.DagsterRunStatus.STARTING:
+        instance.report_run_canceled(now, message="Cancelled as it started by the emergency stop.")
+        return True
+    return reached
 
 
 def _open_backfills(instance: dg.DagsterInstance) -> list[Any]:

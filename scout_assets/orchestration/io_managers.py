@@ -10,6 +10,7 @@ import dagster as dg
 
 from scout_assets.domain.tables import TABLES, Table
 from scout_assets.gateways.warehouse import Batch, Slices, Warehouse
+from scout_assets.orchestration.guard import judged
 from scout_assets.orchestration.reporting import PREVIEW_ROWS, preview
 from scout_assets.orchestration.resources import ScoutHome
 
@@ -41,6 +42,10 @@ class WarehouseIOManager(dg.ConfigurableIOManager):
     home: dg.ResourceDependency[ScoutHome]
 
     def handle_output(self, context: dg.OutputContext, obj: Batch) -> None:
+        with judged(self.home, context.step_context.previous_attempt_count):
+            self._write(context, obj)
+
+    def _write(self, context: dg.OutputContext, obj: Batch) -> None:
         warehouse = self.home.open().warehouse
         if obj.watermarks:
             written = warehouse.write(obj)

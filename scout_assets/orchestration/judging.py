@@ -24,6 +24,7 @@ FOLLOWING = dg.AssetSelection.assets(
     name="review_follows",
     target=FOLLOWING,
     minimum_interval_seconds=60,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Matches again after decisions (`scout review`) and a new calibration, and brings back "
         "proposals that nobody decided for 30 days, once a day"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import MAX_RETRIES_TAG
 
 from scout_assets.gateways.embedders import Embedder, WordLlama
 from scout_assets.gateways.home import Home
@@ -28,24 +29,35 @@ class ScoutHome(dg.ConfigurableResource[Any]):
     sources_file: str = ""
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
-        """Refuses an automated run while the mode is manual, also one that waited in the queue."""
+        """Refuses an automated run while the mode is manual, also one that waited in the queue.
+
+        Dagster would take the refusal for a crash of its process, and repeat the run.
+        """
         if context.run is None or not is_automated(context.run.tags):
             return
         state = self.open().control.state()
         if not state.is_auto:
+            if context.instance is not None:
+                context.instance.add_run_tags(context.run.run_id, {MAX_RETRIES_TAG: "0"})
             raise dg.Failure(f"not run: {refusal(state)}", allow_retries=False)
 
     def open(self) -> Home:
         return Home.locate(root=self.root, sources_file=self.sources_file)
 
+    def trip(self, reason: str) -> None:
+        """The fail-safe: something is wrong with ourselves, so nothing acts by itself any more."""
+        self.open().trip(reason, datetime.now(UTC))
+
 
 class Web(dg.ConfigurableResource[Any]):
     """HTTP to stores, how politely, and the clock that dates what they answer.
 
-    Times in seconds; the meaning of each field is that of `gateways.http.Policy`.
+    Times in seconds; the meaning of each field is that of `gateways.http.Policy`. After
+    `soft_limit_seconds` a run asks no further source, five minutes before Dagster ends it.
     """
 
     sources_at_once: int = 50
+    soft_limit_seconds: float = 55 * 60
     delay_seconds: float = 0.25
     jitter_seconds: float = 0.10
     timeout_seconds: float = 30.0

@@ -31,10 +31,7 @@ from scout_assets.orchestration.resources import ScoutHome, Web
 __all__ = [
     "SYNC_INTERVAL_HOURS",
     "analysis_jobs",
-    "clean_shared_files",
-    "clean_shared_files_daily",
     "master_sync",
-    "new_suppliers",
     "retry_analysis",
     "sync_hours",
     "watched_lists",
@@ -78,6 +75,7 @@ def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
         target=dg.AssetSelection.assets(MASTER_LIST),
         cron_schedule=f"0 */{hours} * * *" if hours < 24 else "0 0 * * *",
         execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Takes the suppliers' master list over every {hours} hours",
     )
     @only_in_auto
@@ -91,6 +89,7 @@ def master_sync(hours: int = SYNC_INTERVAL_HOURS) -> dg.ScheduleDefinition:
     name="watched_lists",
     target=dg.AssetSelection.assets(["suppliers", "price_lists"]),
     minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Fetches a supplier's list when its file below SCOUT_WATCH_ROOTS has changed and is whole "
         "(size and time the same at two looks)"
@@ -159,49 +158,11 @@ def _holds(source: Source, path: Path) -> bool:
     return place in (path, path.parent)
 
 
-NEW_AT_ONCE = 20
-
-
-@dg.sensor(
-    name="new_suppliers",
-    target=dg.AssetSelection.assets(["suppliers", "price_lists"]),
-    minimum_interval_seconds=60,
-    description=(
-        "Fetches the list of a supplier that is new, revived or declared otherwise, as after a "
-        f"sync of the master list; {NEW_AT_ONCE} at a tick"
-    ),
-)
-@only_in_auto
-def new_suppliers(
-    context: dg.SensorEvaluationContext, home: ScoutHome
-) -> dg.SensorResult | dg.SkipReason:
-    opened = home.open()
-    register_partitions(opened, context.instance)
-    known = opened.ledger.sources(Kind.SUPPLIER, State.ACTIVE)
-    # By the time of the change, not by what is declared: a declaration may come back.
-    new = {
-        f"{one.source.key}:{one.changed_at:%Y%m%dT%H%M%S.%f}": one for one in known if one.is_new
-    }
-    asked = new.keys() & set((context.cursor or "").split())
-    due = sorted(new.keys() - asked, key=lambda run_key: (new[run_key].changed_at, run_key))
-    if not due:
-        return dg.SkipReason("every supplier has been asked since it was declared")
-    requests = [
-        dg.RunRequest(
-            run_key=run_key,
-            partition_key=new[run_key].source.key,
-            tags={"scout/trigger": "new_suppliers"},
-        )
-        for run_key in due[:NEW_AT_ONCE]
-    ]
-    cursor = " ".join(sorted(asked | set(due[:NEW_AT_ONCE])))
-    return dg.SensorResult(run_requests=requests, cursor=cursor)
-
-
 @dg.sensor(
     name="analysis_jobs",
     target=ITEMS | dg.AssetSelection.assets(*AFTER_ITEMS),
     minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
     description=(
         "Asks the ML service how far it is: each change of a job's phase or progress is an "
         "observation of `suppliers/analyses`, and in auto what is complete becomes supplier items"
@@ -260,39 +221,6 @@ def _observed(job: Job) -> dg.AssetObservation:
         "error": job.error or "",
     }
     return dg.AssetObservation(ANALYSES, partition=job.source, metadata=metadata)
-
-
-class CleanConfig(dg.Config):
-    """`dry_run` only lists what would go."""
-
-    dry_run: bool = False
-
-
-@dg.op(name="clean_files")
-def _clean(context: dg.OpExecutionContext, config: CleanConfig, home: ScoutHome, web: Web) -> None:
-    removed = home.open().courier.cleanup(web.now(), Counter(), config.dry_run)
-    shown = table(({"file": path.name} for path in removed.files), ("file",))
-    context.add_output_metadata(
-        {"files": len(removed.files), "bytes": removed.size, "removed": shown}
-    )
-
-
-@dg.job(description="Removes files of finished analyses after FILE_CLEANUP_TTL_HOURS")
-def clean_shared_files() -> None:
-    _clean()
-
-
-@dg.schedule(
-    name="clean_shared_files_daily",
-    job=clean_shared_files,
-    cron_schedule="30 */6 * * *",
-    description="Every six hours",
-)
-@only_in_auto
-def clean_shared_files_daily(
-    context: dg.ScheduleEvaluationContext, home: ScoutHome
-) -> dg.RunRequest:
-    return dg.RunRequest()
 
 
 class RetryConfig(dg.Config):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scout_assets.domain.capture import STOREFRONTS, Reader
+from scout_assets.domain.capture import Blacklist, Reader, store_reader
 from scout_assets.domain.sources import Platform, Source
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, STATS, Table
 from scout_assets.gateways.artifacts import Artifacts
@@ -36,6 +36,8 @@ from scout_assets_tests.stores import (
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEYS = ("berg", "tal")
+
+STOREFRONTS = store_reader(Blacklist())
 
 
 class Installation:

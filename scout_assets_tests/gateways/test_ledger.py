@@ -14,7 +14,15 @@ from alembic.script import ScriptDirectory
 
 from scout_assets.domain.failures import BadConfig, NotFound, Transient
 from scout_assets.domain.sources import Source, State
-from scout_assets.gateways import courier, decisions, migrations
+from scout_assets.gateways import (
+    alerts,
+    control,
+    courier,
+    decisions,
+    dispatch,
+    migrations,
+    price_rules,
+)
 from scout_assets.gateways.ledger import HEAD, Ledger, Page, Snapshot, metadata
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -161,7 +169,8 @@ def test_processes_that_start_at_once_migrate_once_and_one_lands(tmp_path):
 
 
 def test_migrations_lead_to_the_models_and_head_is_the_newest(ledger):
-    for module in (courier, decisions):  # each brings its own tables
+    # Each brings its own tables.
+    for module in (alerts, control, courier, decisions, dispatch, price_rules):
         assert module.Base.metadata is metadata
     with sa.create_engine(f"sqlite:///{ledger.path}").connect() as connection:
         context = MigrationContext.configure(connection)
@@ -184,3 +193,49 @@ def test_a_ledger_that_cannot_be_used_is_a_clear_transient_failure(ledger):
         raw.execute("ALTER TABLE snapshots RENAME TO elsewhere")
     with pytest.raises(Transient, match=r"ledger .*ledger\.sqlite cannot be used"):
         ledger.snapshots("berg")
+
+
+# Overrides
+
+HOURLY = {"price_cadence": "0 * * * *"}
+
+
+def test_a_field_set_by_hand_wins_over_the_list_and_survives_a_sync(ledger):
+    ledger.sync([source("berg")], NOW)
+    ledger.override("berg", HOURLY, NOW, "ana")
+    ledger.sync([source("berg", full_cadence="@daily")], NOW)
+    known = ledger.source("berg")
+    assert (known.source.price_cadence, known.source.full_cadence) == ("0 * * * *", "@daily")
+    assert known.overrides == HOURLY
+    ledger.override("berg", {"price_cadence": None}, NOW, "ana")
+    assert ledger.source("berg").source.price_cadence == "0 4 * * 0"
+
+
+@pytest.mark.parametrize(
+    ("values", "why"),
+    [
+        ({"price_cadence": "often"}, "overrides: source 'berg', field 'price_cadence'"),
+        ({"speed": "3"}, "field 'speed'"),
+        ({"timezone": "Mars/Base"}, "no time zone"),
+        ({"key": "tal"}, "key cannot be set"),
+    ],
+)
+def test_a_wrong_override_is_named_and_changes_nothing(ledger, values, why):
+    ledger.sync([source("berg")], NOW)
+    with pytest.raises(BadConfig, match=why):
+        ledger.override("berg", values, NOW)
+    assert ledger.source("berg").overrides == {}
+    with pytest.raises(BadConfig, match="no source 'nobody'"):
+        ledger.override("nobody", HOURLY, NOW)
+
+
+@pytest.mark.parametrize(
+    ("values", "asked_again"), [(HOURLY, False), ({"location": "https://new.example"}, True)]
+)
+def test_a_change_of_when_asks_nobody_anew_a_change_of_what_does(ledger, values, asked_again):
+    ledger.sync([source("berg")], NOW)
+    ledger.record_failure("berg", NotFound("404"), NOW)
+    ledger.override("berg", values, NOW + timedelta(hours=1))
+    known = ledger.source("berg")
+    assert known.is_new is asked_again
+    assert (known.fetch.failures == 0) is asked_again

@@ -53,9 +53,9 @@ class World:
         self.sources_file.write_text(yaml.safe_dump({"sources": list(sources)}))
         assert self.run("__ASSET_JOB", selection=["catalogue/sources"]).success
 
-    def defs(self, minutes: int = 0) -> dg.Definitions:
+    def defs(self, minutes: int = 0, web: Web | None = None) -> dg.Definitions:
         home = ScoutHome(root=str(self.home_root), sources_file=str(self.sources_file))
-        return build_defs(home=home, web=TestWeb(minutes=minutes))
+        return build_defs(home=home, web=web or TestWeb(minutes=minutes))
 
     def run(
         self,
@@ -65,10 +65,11 @@ class World:
         selection: Sequence[str] = (),
         run_config: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
+        web: Web | None = None,
     ) -> dg.ExecuteInProcessResult:
         """Run a job over one partition, or over the range from the first to the last key."""
         ends = dict(zip(RANGE, (keys[0], keys[-1]), strict=True)) if len(keys) > 1 else {}
-        job_def = self.defs(minutes).resolve_job_def(job)
+        job_def = self.defs(minutes, web).resolve_job_def(job)
         return job_def.execute_in_process(
             instance=self.instance,
             partition_key=keys[0] if len(keys) == 1 else None,

@@ -120,7 +120,7 @@ def test_the_switch_to_manual_ends_an_automated_fetch_between_its_requests(
 
 # Sensors and schedules
 
-SENSORS = ("watched_lists", "new_suppliers", "review_follows", "flow_on")
+SENSORS = ("due_sources", "watched_lists", "review_follows", "flow_on", "publish_on")
 
 
 @pytest.mark.parametrize("name", SENSORS)
@@ -135,7 +135,7 @@ def test_partitions_keep_in_step_with_the_sources_in_manual(store: World):
     assert len(tick(store, "sources_changed").requests) == 1
 
 
-@pytest.mark.parametrize("name", ["master_sync", "clean_shared_files_daily"])
+@pytest.mark.parametrize("name", ["master_sync"])
 def test_a_schedule_acts_in_auto_only(store: World, name: str):
     def requests() -> int:
         repository = store.defs().get_repository_def()

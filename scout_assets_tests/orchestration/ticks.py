@@ -22,19 +22,28 @@ class Tick:
 
 def tick(world: World, name: str, cursor: str | None = None, minutes: int = 0) -> Tick:
     """Evaluate a sensor as the daemon does: what it asks for must be partitions of its job."""
-    repository = world.defs(minutes).get_repository_def()
+    return evaluated(world.instance, world.defs(minutes).get_repository_def(), name, cursor)
+
+
+def evaluated(
+    instance: dg.DagsterInstance,
+    repository: dg.RepositoryDefinition,
+    name: str,
+    cursor: str | None = None,
+) -> Tick:
+    """`tick` of definitions that are there already."""
     resources = dict(repository.get_top_level_resources())
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     with (
         dg.build_sensor_context(
-            instance=world.instance,
+            instance=instance,
             cursor=cursor,
             repository_def=repository,
             resources=resources,
         ) as context,
-        partition_loading_context(dynamic_partitions_store=world.instance),
+        partition_loading_context(dynamic_partitions_store=instance),
     ):
         context.log.addHandler(handler)
         found = repository.get_sensor_def(name).evaluate_tick(context)

@@ -104,7 +104,8 @@ class _Evidence:
             }
             for item in self.known
             if item.fetch.last_success_at is None
-            or item.fetch.last_success_at < stale_since(self.now, item.source.full_cadence)
+            or item.fetch.last_success_at
+            < stale_since(self.now, item.source.full_cadence, item.source.timezone)
         ]
 
     @cached_property
@@ -305,7 +306,10 @@ def _checks(kind: Kind, lane: str, name: str, rules: Sequence[_Rule]) -> dg.Asse
         chosen = context.selected_asset_check_keys
         for rule in rules:
             if dg.AssetCheckKey(dg.AssetKey([lane, rule.asset]), rule.name) in chosen:
-                yield _result(lane, rule, rule.find(seen), len(known))
+                found = rule.find(seen)
+                if found and rule.blocking:
+                    home.trip(f"check {lane}/{rule.asset} {rule.name} failed: {found[0]}")
+                yield _result(lane, rule, found, len(known))
 
     return checks
 

@@ -34,6 +34,8 @@ from scout_assets.gateways.embedders import embed_missing
 from scout_assets.gateways.readers import reader_of, tables_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
 from scout_assets.orchestration.assets.snapshots import build_snapshots
+from scout_assets.orchestration.conditions import FOLLOW, FOLLOW_FULL, Condition
+from scout_assets.orchestration.guard import guarded
 from scout_assets.orchestration.reporting import (
     counters,
     image,
@@ -43,7 +45,7 @@ from scout_assets.orchestration.reporting import (
 )
 from scout_assets.orchestration.resources import Embedding, ScoutHome
 
-__all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows"]
+__all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows", "not_embedded"]
 
 PLOTTED_AT_ONCE = 12
 """Runs over more partitions draw one overview instead of a picture each."""
@@ -78,6 +80,7 @@ class Lane:
         version: str,
         deps: Sequence[str],
         *kinds: str,
+        follow: Condition = FOLLOW,
     ) -> dg.AssetSpec:
         """An asset that is one table: dressed from the registry, written by the IO manager."""
         return dg.AssetSpec(
@@ -90,7 +93,7 @@ class Lane:
             tags={"scout/layer": "catalogue", "scout/kind": self.kind.value},
             metadata=table_metadata(table, self.kind.value),
             code_version=version,
-            automation_condition=dg.AutomationCondition.eager(),
+            automation_condition=follow,
             partitions_def=self.partitions,
         ).with_io_manager_key("warehouse")
 
@@ -110,13 +113,17 @@ def build_lane(kind: Kind, name: str) -> list[dg.AssetsDefinition]:
 def build_rows(lane: Lane, name: str, version: str, deps: Sequence[str]) -> dg.AssetsDefinition:
     """One step for all tables that come from a capture: its pages are parsed once."""
     tables = tables_of(lane.kind)
+    whole = {t.name: FOLLOW_FULL for t in tables if OFFERS in tables and t is not OFFERS}
 
     @dg.multi_asset(
         name=f"{lane.name}_{name}",
-        specs=[lane.spec(table, table.name, version, deps) for table in tables],
+        specs=[
+            lane.spec(t, t.name, version, deps, follow=whole.get(t.name, FOLLOW)) for t in tables
+        ],
         backfill_policy=dg.BackfillPolicy.single_run(),
         can_subset=True,
     )
+    @guarded
     def rows(
         context: dg.AssetExecutionContext, config: CatalogueConfig, home: ScoutHome
     ) -> Iterator[dg.MaterializeResult[Batch]]:
@@ -161,6 +168,7 @@ def _embeddings(lane: Lane) -> dg.AssetsDefinition:
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @guarded
     def embeddings(
         context: dg.AssetExecutionContext, home: ScoutHome, embedding: Embedding
     ) -> dg.MaterializeResult[Batch]:
@@ -192,6 +200,7 @@ def _vector_index(lane: Lane) -> dg.AssetsDefinition:
         ],
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @guarded
     def vector_index(
         context: dg.AssetExecutionContext, home: ScoutHome, embedding: Embedding
     ) -> dg.MaterializeResult[Batch]:
@@ -209,6 +218,18 @@ def _vector_index(lane: Lane) -> dg.AssetsDefinition:
         return dg.MaterializeResult(value=batch, metadata={"sources/waiting": len(waiting)})
 
     return vector_index
+
+
+def not_embedded(warehouse: Warehouse, kind: Kind, sources: Sequence[str], model: str) -> list[str]:
+    """Sources whose embeddings or search index do not reflect their last rows."""
+    version = f"{SEARCH_VERSION}/{model}"
+    tables = (
+        (EMBEDDINGS, [PARENTS, PRODUCTS]),
+        (SEARCH_DOCUMENTS, [PARENTS, PRODUCTS, EMBEDDINGS]),
+    )
+    return sorted(
+        {s for of, inputs in tables for s in warehouse.behind(of, kind, sources, version, inputs)}
+    )
 
 
 def _without_vectors(documents: Sequence[search.Document], vectors: pa.Table) -> set[str]:
@@ -233,6 +254,7 @@ def _stats(lane: Lane) -> dg.AssetsDefinition:
         specs=[lane.spec(STATS, "stats", stats.VERSION, [table.name for table in inputs])],
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
+    @guarded
     def source_stats(
         context: dg.AssetExecutionContext, home: ScoutHome
     ) -> dg.MaterializeResult[Batch]:

@@ -10,6 +10,7 @@ source, with its traceback in the run's log.
 """
 
 import asyncio
+import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,16 +21,28 @@ import dagster as dg
 from dagster._core.definitions.data_version import CODE_VERSION_TAG, DATA_VERSION_TAG
 
 from scout_assets.domain.catalogue import Kind
-from scout_assets.domain.failures import BadConfig, Crashed, ScoutFailure, Transient, contained
+from scout_assets.domain.control import broken_for_most
+from scout_assets.domain.dispatch import Reason
+from scout_assets.domain.failures import (
+    BadConfig,
+    Crashed,
+    Critical,
+    ScoutFailure,
+    Transient,
+    contained,
+)
 from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway, Stopped
 from scout_assets.gateways.ledger import KnownSource
-from scout_assets.gateways.snapshots import Landing
+from scout_assets.gateways.snapshots import Landing, Outcome
 from scout_assets.orchestration.assets.sources import SOURCES
 from scout_assets.orchestration.control import stopped
+from scout_assets.orchestration.guard import guarded
+from scout_assets.orchestration.orders import Order
 from scout_assets.orchestration.reporting import counters, in_full, table
 from scout_assets.orchestration.resources import ScoutHome, Web
+from scout_assets.orchestration.tags import REASON_TAG, SOURCES_FAILED_TAG
 
 __all__ = ["VERSION", "build_snapshots"]
 
@@ -81,54 +94,107 @@ def build_snapshots(
         specs=[spec],
         backfill_policy=IN_A_RUN_OF_ITS_OWN,
     )
+    @guarded
     def snapshots(context: dg.AssetExecutionContext, home: ScoutHome, web: Web) -> None:
         opened = home.open()
+        order = Order.of(context.run.tags).begin(opened, context.run, web.now())
         known = {s.source.key: s for s in opened.ledger.sources(kind, keys=context.partition_keys)}
         asked = [known[key] for key in context.partition_keys if key in known]
-        unknown = [_unknown(key) for key in context.partition_keys if key not in known]
-        _report(
-            context,
-            unknown
-            + asyncio.run(_refresh_all(opened, web, asked, stopped(opened, context.run.tags))),
-        )
+        results = [_unknown(key) for key in context.partition_keys if key not in known]
+        fetching = _Fetching(opened, web, order, stopped(opened, context.run.tags))
+        results += asyncio.run(fetching.refresh_all(asked))
+        unasked = any(isinstance(result.failure, Stopped) for result in results)
+        order.end(opened, _tally(results), unasked, web.now())
+        _trip_when_ours(home, results)
+        _report(context, results)
 
     return snapshots
 
 
-async def _refresh_all(
-    home: Home, web: Web, asked: Sequence[KnownSource], stop: Callable[[], bool]
-) -> list[_Result]:
-    """Fetch all sources, `sources_at_once` at a time; no failure stops another."""
-    turn = asyncio.Semaphore(web.sources_at_once)
-    explicit = len(asked) == 1
+@dataclass
+class _Fetching:
+    """The fetches of one run, `sources_at_once` at a time; no failure stops another."""
 
-    async def one(item: KnownSource) -> _Result:
-        async with turn:
-            if not explicit and is_url(item.source.location) and not item.fetch.due(web.now()):
+    home: Home
+    web: Web
+    order: Order
+    stop: Callable[[], bool]
+
+    def __post_init__(self) -> None:
+        self.until = time.monotonic() + self.web.soft_limit_seconds
+        self.turn = asyncio.Semaphore(self.web.sources_at_once)
+
+    def _over(self) -> bool:
+        """Asked between requests: no more of them."""
+        return time.monotonic() > self.until or self.stop()
+
+    async def refresh_all(self, asked: Sequence[KnownSource]) -> list[_Result]:
+        async with self.web.gateway(self._over) as gateway:
+            return list(
+                await asyncio.gather(
+                    *(self._in_turn(gateway, item, len(asked) == 1) for item in asked)
+                )
+            )
+
+    async def _in_turn(self, gateway: HttpGateway, item: KnownSource, explicit: bool) -> _Result:
+        async with self.turn:
+            done = self._done(item)
+            if done is not None:
+                return done
+            if not explicit and is_url(item.source.location) and not item.fetch.due(self.web.now()):
                 return _Result(item.source.key, None, _resting(item))
-            return await _refresh(home, web, gateway, item)
+            return await self._refresh(gateway, item)
 
-    async with web.gateway(stop) as gateway:
-        return list(await asyncio.gather(*(one(item) for item in asked)))
+    def _done(self, item: KnownSource) -> _Result | None:
+        """What an earlier run of the same dispatch came to, before its process died."""
+        fetch, since = item.fetch, self.order.requested_at
+        if since is None or fetch.last_attempt_at is None or fetch.last_attempt_at < since:
+            return None
+        if fetch.failures:
+            return _Result(item.source.key, None, _resting(item))
+        snapshot = self.home.ledger.latest_snapshots([item.source.key])[item.source.key]
+        again = Landing(Outcome.UNCHANGED, snapshot, {"sources/asked_before": 1})
+        return _Result(item.source.key, again)
+
+    async def _refresh(self, gateway: HttpGateway, item: KnownSource) -> _Result:
+        key, ledger, now = item.source.key, self.home.ledger, self.web.now
+        scope = self.order.scope
+        try:
+            with contained(key):
+                source = self.home.resolved(item.source)
+                landing = await self.home.snapshots.refresh(
+                    source, gateway, self.web.policy(self.home), now, self.order.shrink_limit_pct
+                )
+        except Stopped as failure:
+            return _Result(key, None, failure)
+        except ScoutFailure as failure:
+            ledger.record_failure(key, failure, now(), scope)
+            return _Result(key, None, failure)
+        if landing.failure is not None:
+            ledger.record_failure(key, landing.failure, now(), scope)
+        else:
+            remark = "; ".join(map(str, landing.passed_over)) or None
+            ledger.record_success(key, now(), remark, scope)
+        return _Result(key, landing, landing.failure)
 
 
-async def _refresh(home: Home, web: Web, gateway: HttpGateway, item: KnownSource) -> _Result:
-    key = item.source.key
-    try:
-        with contained(key):
-            source = home.resolved(item.source)
-            landing = await home.snapshots.refresh(source, gateway, web.policy(home), web.now)
-    except Stopped as failure:
-        return _Result(key, None, failure)
-    except ScoutFailure as failure:
-        home.ledger.record_failure(key, failure, web.now())
-        return _Result(key, None, failure)
-    if landing.failure is not None:
-        home.ledger.record_failure(key, landing.failure, web.now())
-    else:
-        remark = "; ".join(map(str, landing.passed_over)) or None
-        home.ledger.record_success(key, web.now(), remark)
-    return _Result(key, landing, landing.failure)
+def _tally(results: Sequence[_Result]) -> Counter[str]:
+    """The counters of all sources together."""
+    tally: Counter[str] = Counter()
+    for result in results:
+        tally["sources/failed"] += result.failure is not None
+        tally["sources/fetched"] += result.landing is not None
+        tally.update(result.landing.counters if result.landing else {})
+    return tally
+
+
+def _trip_when_ours(home: ScoutHome, results: Sequence[_Result]) -> None:
+    """Stop everything when the failures are a fault of ours, and not of the sources."""
+    failures = [result.failure for result in results if result.failure is not None]
+    worst = [one for one in failures if isinstance(one, Critical) and not isinstance(one, Crashed)]
+    why = str(worst[0]) if worst else broken_for_most(failures, len(results))
+    if why is not None:
+        home.trip(why)
 
 
 def _unknown(key: str) -> _Result:
@@ -171,7 +237,16 @@ def _report(context: dg.AssetExecutionContext, results: Sequence[_Result]) -> No
         else:
             context.add_asset_metadata(metadata, partition_key=result.key)
     if failed:
+        if _is_theirs(context.run.tags, len(failed), len(results)):
+            context.instance.add_run_tags(
+                context.run.run_id, {SOURCES_FAILED_TAG: str(len(failed))}
+            )
         raise _failure(failed, len(results))
+
+
+def _is_theirs(tags: Mapping[str, str], failed: int, asked: int) -> bool:
+    """Whether sources are at fault: one alone, some among others, or ones that failed before."""
+    return failed < max(asked, 2) or tags.get(REASON_TAG) == Reason.RETRY
 
 
 def _tags(landing: Landing) -> Mapping[str, str]:

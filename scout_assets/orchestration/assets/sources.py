@@ -11,6 +11,7 @@ from scout_assets.domain.sources import State, SyncPlan
 from scout_assets.gateways.files import declared_sources
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.supplier_list import sync_suppliers
+from scout_assets.orchestration.guard import guarded
 from scout_assets.orchestration.reporting import counters, source_table, table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -31,6 +32,7 @@ SOURCES = dg.AssetKey(["catalogue", "sources"])
         "per source. A list that cannot be read fails here and retires nothing."
     ),
 )
+@guarded
 def sources(
     context: dg.AssetExecutionContext, home: ScoutHome, web: Web
 ) -> dg.MaterializeResult[None]:
@@ -64,6 +66,7 @@ MASTER_LIST = dg.AssetKey(["catalogue", "master_list"])
         "nobody; a bad row is shown and keeps its supplier."
     ),
 )
+@guarded
 def master_list(
     context: dg.AssetExecutionContext, home: ScoutHome, web: Web
 ) -> dg.MaterializeResult[None]:

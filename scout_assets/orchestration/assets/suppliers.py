@@ -33,6 +33,8 @@ from scout_assets.gateways.readers import start_analysis
 from scout_assets.gateways.warehouse import Batch
 from scout_assets.orchestration.assets.lane import Lane, build_rows
 from scout_assets.orchestration.assets.snapshots import build_snapshots
+from scout_assets.orchestration.conditions import FOLLOW, WHEN_INPUTS_CHANGE
+from scout_assets.orchestration.guard import guarded
 from scout_assets.orchestration.reporting import counters, image, in_full, table, table_metadata
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -40,16 +42,6 @@ __all__ = ["MatchConfig", "build_suppliers"]
 
 GROUP = "suppliers"
 COMPARED = ("parents", "products", "offers")
-WHEN_INPUTS_CHANGE = (
-    dg.AutomationCondition.any_deps_updated().since(
-        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-    )
-    & ~dg.AutomationCondition.any_deps_in_progress()
-    & ~dg.AutomationCondition.in_progress()
-)
-"""Unlike `eager` it does not wait for sources that were never fetched."""
-
-
 ANY_RANGE = dg.BackfillPolicy.single_run()
 """Means nothing without partitions, but a range of suppliers may then be chosen with these."""
 
@@ -87,11 +79,12 @@ def _analyses(lane: Lane) -> dg.AssetsDefinition:
         owners=["team:scout"],
         tags={"scout/layer": "raw", "scout/kind": lane.kind.value},
         code_version="1",
-        automation_condition=dg.AutomationCondition.eager(),
+        automation_condition=FOLLOW,
         partitions_def=lane.partitions,
     )
 
     @dg.multi_asset(name="suppliers_analyses", specs=[spec], backfill_policy=ANY_RANGE)
+    @guarded
     def analyses(context: dg.AssetExecutionContext, home: ScoutHome) -> dg.MaterializeResult[None]:
         opened = home.open()
         happened: Counter[str] = Counter()
@@ -147,6 +140,7 @@ def _decisions() -> dg.AssetsDefinition:
     )
 
     @dg.multi_asset(name="suppliers_decisions", specs=[spec], backfill_policy=ANY_RANGE)
+    @guarded
     def decisions(home: ScoutHome) -> dg.MaterializeResult[None]:
         made = home.open().decisions
         every = made.all()
@@ -182,6 +176,7 @@ def _matches() -> dg.AssetsDefinition:
         backfill_policy=ANY_RANGE,
         can_subset=True,
     )
+    @guarded
     def matches(
         context: dg.AssetExecutionContext, config: MatchConfig, home: ScoutHome, web: Web
     ) -> Iterator[dg.MaterializeResult[Batch]]:
@@ -228,6 +223,7 @@ def _best_prices() -> dg.AssetsDefinition:
         specs=[_spec([CATALOGUE, "best_prices"], BEST_PRICES, CATALOGUE, deps)],
         backfill_policy=ANY_RANGE,
     )
+    @guarded
     def best_prices(home: ScoutHome, web: Web) -> dg.MaterializeResult[Batch]:
         return dg.MaterializeResult(value=best_price_batch(home.open(), web.now()))
 

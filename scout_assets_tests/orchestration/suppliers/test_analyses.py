@@ -365,9 +365,9 @@ def test_shared_files_of_finished_jobs_go_after_their_time(office: Office):
 
     def clean(minutes: int, **config: Any) -> int:
         result = office.world.run(
-            "clean_shared_files",
+            "maintenance",
             minutes=minutes,
-            run_config={"ops": {"clean_files": {"config": config}}},
+            run_config={"ops": {"clean": {"config": {"only": ["shared_files"], **config}}}},
         )
         assert result.success
         return len(office.uploads())

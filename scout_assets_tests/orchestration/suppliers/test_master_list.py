@@ -13,7 +13,7 @@ import pytest
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.sources import State
-from scout_assets.orchestration.supply import NEW_AT_ONCE, master_sync, sync_hours
+from scout_assets.orchestration.supply import master_sync, sync_hours
 from scout_assets_tests.orchestration.lanes import World, listed, materialized
 from scout_assets_tests.orchestration.ticks import tick
 from scout_assets_tests.supplies import ACME, csv_list
@@ -129,37 +129,22 @@ def test_a_second_sync_at_once_is_left_out(world: World, place: Path, sync: Sync
     assert synced(sync())["sources/added"] == 1
 
 
-def test_new_and_changed_suppliers_are_asked_by_a_sensor(world: World, place: Path, sync: Sync):
+def test_new_and_changed_suppliers_are_due_at_once(world: World, place: Path, sync: Sync):
     (world.root / "acme.csv").write_bytes(csv_list(ACME))
     place.write_text(HEAD + "Acme,csv,acme.csv,yes,\nZeta,,zeta.csv,,\n")
     synced(sync())
-    first = tick(world, "new_suppliers")
-    assert [request.partition_key for request in first.requests] == ["acme", "zeta"]
-    assert tick(world, "new_suppliers", first.cursor).requests == (), "each change asks once"
-
-    job = "__anonymous_asset_job_new_suppliers"
-    assert world.run(job, "acme", minutes=1).success
-    assert not world.run(job, "zeta", minutes=1).success
-    asked = tick(world, "new_suppliers", minutes=1)
-    assert asked.skipped == "every supplier has been asked since it was declared"
+    (first,) = tick(world, "due_sources").requests
+    assert first.tags["scout/reason"] == "new"
+    assert not world.run("ask_suppliers", "acme", "zeta", minutes=1, tags=first.tags).success, (
+        "no zeta.csv"
+    )
+    assert list(world.home.ledger.latest_snapshots(["acme", "zeta"])) == ["acme"]
+    assert tick(world, "due_sources", minutes=2).skipped == "no source is due"
 
     place.write_text(HEAD + "Acme,csv,acme.csv,yes,currency=EUR\nZeta,,zeta.csv,,\n")
     assert world.run("__ASSET_JOB", selection=["catalogue/master_list"], minutes=2).success
-    changed = tick(world, "new_suppliers", first.cursor, minutes=2)
-    assert [request.partition_key for request in changed.requests] == ["acme"]
-    assert changed.requests[0].run_key != first.requests[0].run_key
-
-
-def test_many_new_suppliers_are_asked_in_turns(world: World, place: Path, sync: Sync):
-    rows = [f"Supplier {number:02},,{number}.csv,,\n" for number in range(NEW_AT_ONCE + 5)]
-    place.write_text(HEAD + "".join(rows))
-    synced(sync())
-    first = tick(world, "new_suppliers")
-    second = tick(world, "new_suppliers", first.cursor)
-    assert (len(first.requests), len(second.requests)) == (NEW_AT_ONCE, 5)
-    keys = {request.partition_key for request in (*first.requests, *second.requests)}
-    assert len(keys) == len(rows)
-    assert tick(world, "new_suppliers", second.cursor).requests == ()
+    (changed,) = tick(world, "due_sources", minutes=2).requests
+    assert (changed.partition_key, changed.tags["scout/reason"]) == ("acme", "new")
 
 
 @pytest.mark.parametrize(

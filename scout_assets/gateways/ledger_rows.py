@@ -1,0 +1,35 @@
+"""What all rows of the ledger share.
+
+Belongs here: the declarative base and its types. Does not belong here: any table.
+"""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase
+
+__all__ = ["Base"]
+
+
+class _UtcDateTime(sa.TypeDecorator[datetime]):
+    """SQLite drops time zones: stored as UTC, read back aware."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Rows of the ledger; what other gateways keep there derives from it."""
+
+    type_annotation_map: ClassVar = {
+        datetime: _UtcDateTime,
+        dict[str, Any]: sa.JSON,
+        list[dict[str, Any]]: sa.JSON,
+    }

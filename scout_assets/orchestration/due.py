@@ -1,0 +1,204 @@
+"""What is due becomes runs: the sensors `due_sources` and `embeddings_behind`.
+
+Belongs here: what is asked of Dagster for a dispatch, and what became of its run. Does not belong
+here: which sources are due (`gateways.dispatch`), what a run does (`assets.snapshots`).
+
+The tick of `due_sources` reads the ledger only, never the network. A run brings snapshots; what
+landed is carried on by `flow_on`, for exactly the partitions that landed.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+
+import dagster as dg
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    MAX_RUNTIME_SECONDS_TAG,
+    PRIORITY_TAG,
+    RUN_KEY_TAG,
+)
+from dagster._time import get_current_timestamp
+
+from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.dispatch import WAITING_AT_MOST, Dispatch, Reason, neighbours
+from scout_assets.gateways.control import this_process
+from scout_assets.gateways.home import Home
+from scout_assets.orchestration.assets.lane import not_embedded
+from scout_assets.orchestration.assets.sources import register_partitions
+from scout_assets.orchestration.automation import paused
+from scout_assets.orchestration.brake import only_in_auto
+from scout_assets.orchestration.control import WAITING, is_automated
+from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
+from scout_assets.orchestration.tags import (
+    DISPATCH_TAG,
+    HARD_LIMIT_SECONDS,
+    REASON_TAG,
+    SCOPE_TAG,
+    TRIGGER_TAG,
+)
+
+__all__ = ["ASKING", "due_sources", "embeddings_behind"]
+
+ASKING = {
+    kind: dg.define_asset_job(
+        f"ask_{lane}",
+        dg.AssetSelection.assets([lane, asset]),
+        description=f"Asks {lane} for what they have: `{lane}/{asset}` alone. `flow_on` follows",
+    )
+    for kind, lane, asset in (
+        (Kind.ROASTER, "roasters", "snapshots"),
+        (Kind.SUPPLIER, "suppliers", "price_lists"),
+    )
+}
+"""The job of each lane that asks its sources."""
+
+LONGEST_WAIT = timedelta(hours=1)
+"""An automated run that waited longer is not run any more, as the old system had it."""
+TO_APPEAR = timedelta(minutes=2)
+
+
+@dg.sensor(
+    name="due_sources",
+    jobs=list(ASKING.values()),
+    minimum_interval_seconds=30,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description=(
+        "Asks the sources whose cadence says so, that are new, that may be tried again after a "
+        "failure, or that have changed: one run per range of neighbours. In auto only"
+    ),
+)
+@only_in_auto
+def due_sources(
+    context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    opened, now = home.open(), web.now()
+    state = opened.control.state()
+    if state.settings.dry_run:
+        due = opened.dispatches.due(now)
+        some = ", ".join(f"{one.key} ({one.reason})" for one in due[:20])
+        yield dg.SkipReason(f"dry_run: would ask {len(due)} sources: {some or 'none'}")
+        return
+    register_partitions(opened, context.instance)
+    _expire(context.instance)
+    waiting = _settled(opened, context.instance, web)
+    if opened.trigger_on_startup and context.cursor != this_process():
+        opened.dispatches.ask_all(Reason.STARTUP, now)
+    context.update_cursor(this_process())
+    for kind in ASKING:
+        order = context.instance.get_dynamic_partitions(kind)
+        room = WAITING_AT_MOST - len(waiting)
+        waiting += opened.dispatches.claim(kind, order, now, state.missed_before, room)
+    yield from map(_request, waiting)
+    if not waiting:
+        yield dg.SkipReason("no source is due")
+
+
+def _request(dispatch: Dispatch) -> dg.RunRequest:
+    """The run of a dispatch; asked again until it has begun, it is one run by its key."""
+    keys = dispatch.keys
+    tags = {
+        TRIGGER_TAG: "due_sources",
+        DISPATCH_TAG: str(dispatch.number),
+        SCOPE_TAG: dispatch.scope.value,
+        REASON_TAG: dispatch.reason.value,
+        PRIORITY_TAG: str(dispatch.priority),
+        MAX_RUNTIME_SECONDS_TAG: str(HARD_LIMIT_SECONDS),
+    }
+    return over(keys, ASKING[Kind(dispatch.kind)].name, dispatch.run_key, tags)
+
+
+def over(keys: Sequence[str], job: str, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
+    """One run of a job over neighbouring partitions."""
+    ends = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    return dg.RunRequest(
+        run_key=run_key,
+        job_name=job,
+        partition_key=keys[0] if len(keys) == 1 else None,
+        tags={**tags, **(ends if len(keys) > 1 else {})},
+    )
+
+
+EMBEDDING = {
+    kind: dg.define_asset_job(
+        f"embed_{lane}",
+        dg.AssetSelection.assets([lane, "embeddings"], [lane, "vector_index"]),
+        description=f"Brings embeddings and search index of {lane} up to date",
+    )
+    for kind, lane in ((Kind.ROASTER, "roasters"),)
+}
+
+
+def embeddings_behind(seconds: int) -> dg.SensorDefinition:
+    """Looks every so many seconds (EMBEDDING_UPDATE_INTERVAL) for texts without embeddings."""
+
+    @dg.sensor(
+        name="embeddings_behind",
+        jobs=list(EMBEDDING.values()),
+        minimum_interval_seconds=seconds,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description=(
+            f"Every {seconds} s: embeds and indexes what `flow_on` left behind, as after a "
+            "failure or with another model. In auto only"
+        ),
+    )
+    @only_in_auto
+    def behind(
+        context: dg.SensorEvaluationContext, home: ScoutHome, web: Web, embedding: Embedding
+    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
+        opened, model = home.open(), embedding.embedder().model
+        why = paused(opened.control.state().settings)
+        found = 0
+        for kind, job in EMBEDDING.items() if why is None else ():
+            order = context.instance.get_dynamic_partitions(kind)
+            late = not_embedded(opened.warehouse, kind, order, model)
+            for keys in neighbours(late, order):
+                found += 1
+                run_key = f"{keys[0]}-{len(keys)}-{web.now():%Y%m%dT%H%M%S}"
+                yield over(keys, job.name, run_key, {TRIGGER_TAG: "embeddings_behind"})
+        if not found:
+            yield dg.SkipReason(why or "every text is embedded and indexed")
+
+    return behind
+
+
+def _settled(home: Home, instance: dg.DagsterInstance, web: Web) -> list[Dispatch]:
+    """Dispatches that still wait for their run; those whose run ended without a word are closed.
+
+    A cancelled run waits for the next slot: somebody did not want it. Any other is due again.
+    """
+    waiting, now = [], web.now()
+    for one in home.dispatches.open():
+        ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
+        if ended == dg.DagsterRunStatus.CANCELED.value:
+            home.dispatches.end(one.number, ended, now)
+        elif ended is not None:
+            home.dispatches.lost(one.number, ended, now)
+        elif one.started_at is None:
+            waiting.append(one)
+        elif now - one.started_at > 2 * LONGEST_WAIT:
+            home.dispatches.lost(one.number, "LOST", now)
+    return waiting
+
+
+def _ended(instance: dg.DagsterInstance, dispatch: Dispatch) -> str | None:
+    """How the runs of a dispatch ended; None while one goes on, or when there is none."""
+    runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: dispatch.run_key}))
+    if not runs or any(not run.is_finished for run in runs):
+        return None
+    if any(run.tags.get(EXPIRED_TAG) for run in runs):
+        return "EXPIRED"
+    return runs[0].status.value
+
+
+EXPIRED_TAG = "scout/expired"
+
+
+def _expire(instance: dg.DagsterInstance) -> None:
+    """Cancel automated runs that waited in the queue for too long."""
+    since = get_current_timestamp() - LONGEST_WAIT.total_seconds()
+    for record in instance.get_run_records(dg.RunsFilter(statuses=list(WAITING))):
+        run = record.dagster_run
+        if record.create_timestamp.timestamp() < since and is_automated(run.tags):
+            instance.add_run_tags(run.run_id, {EXPIRED_TAG: "true"})
+            instance.report_run_canceled(run, message="Waited in the queue for over an hour.")

@@ -1,0 +1,18 @@
+"""How often something is looked at, as the environment says.
+
+Belongs here: reading intervals. Does not belong here: what is done so often.
+"""
+
+from collections.abc import Mapping
+
+from scout_assets.domain.failures import BadConfig
+
+__all__ = ["seconds"]
+
+
+def seconds(environment: Mapping[str, str], name: str, default: int) -> int:
+    """An interval in whole seconds. Raises BadConfig, naming the variable, for what is none."""
+    text = environment.get(name, "").strip() or str(default)
+    if not text.isdecimal() or int(text) == 0:
+        raise BadConfig(f"{name} is {text!r}: expected a whole number of seconds")
+    return int(text)

@@ -1,0 +1,109 @@
+"""What follows what by itself: prices only, or everything."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from scout_assets.domain.control import Mode
+from scout_assets_tests.orchestration.lanes import TestWeb, World
+from scout_assets_tests.orchestration.ticks import tick
+from scout_assets_tests.stores import shopify_page, shopify_product
+
+AFTER_PRICES = {"roasters/offers"}
+AFTER_ALL = {f"roasters/{name}" for name in ("offers", "parents", "products", "quarantine")}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
+        made = World(tmp_path, instance)
+        (tmp_path / "berg.json").write_bytes(shopify_page([shopify_product(1)]))
+        made.declare({"key": "berg", "platform": "shopify", "location": "berg.json"})
+        made.home.control.switch(Mode.AUTO, "ana", "go", TestWeb().now())
+        assert made.run("roasters", "berg").success
+        yield made
+
+
+def follows(world: World, tags: dict[str, str]) -> set[str]:
+    """What is asked for at once after a run of the snapshots with these tags."""
+    defs = world.defs()
+    before = dg.evaluate_automation_conditions(defs=defs, instance=world.instance)
+    assert world.run("roasters", "berg", selection=["roasters/snapshots"], tags=tags).success
+    asked = dg.evaluate_automation_conditions(
+        defs=defs, instance=world.instance, cursor=before.cursor
+    )
+    keys = (one.key for one in asked.results if asked.get_num_requested(one.key))
+    return {key.to_user_string() for key in keys if isinstance(key, dg.AssetKey)}
+
+
+@pytest.mark.parametrize(
+    ("tags", "first"),
+    [
+        ({"scout/scope": "prices"}, AFTER_PRICES),
+        ({"scout/scope": "full"}, AFTER_ALL),
+        ({}, AFTER_ALL),
+    ],
+    ids=["prices", "full", "by hand"],
+)
+def test_a_refresh_of_prices_brings_offers_and_not_products(world: World, tags, first):
+    assert follows(world, tags) & AFTER_ALL == first
+
+
+def test_what_was_landed_for_prices_is_in_the_next_full_refresh(world: World):
+    (world.root / "berg.json").write_bytes(shopify_page([shopify_product(1), shopify_product(2)]))
+    prices = {"scout/scope": "prices"}
+    assert world.run("roasters_prices", "berg", minutes=1, tags=prices).success
+    count = {name: world.home.warehouse.read(name).num_rows for name in ("products", "offers")}
+    assert count == {"products": 1, "offers": 2}
+    assert world.run("roasters", "berg", minutes=2).success
+    assert world.home.warehouse.read("products").num_rows == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "setting", "why"),
+    [
+        ("flow_on", {"stage_only": True}, "stage_only is on"),
+        ("flow_on", {"dry_run": True}, "dry_run is on"),
+        ("publish_on", {"stage_only": True}, "stage_only is on"),
+        ("publish_on", {"publish_enabled": False}, "publish_enabled is off"),
+        ("embeddings_behind", {"stage_only": True}, "stage_only is on"),
+    ],
+)
+def test_settings_hold_back_what_follows(world: World, name: str, setting, why: str):
+    world.home.control.set(setting, "ana", TestWeb().now())
+    held = tick(world, name, cursor="as it was")
+    assert held.requests == ()
+    assert why in held.skipped
+
+
+def test_texts_that_were_left_behind_are_embedded(world: World):
+    assert tick(world, "embeddings_behind").skipped == "every text is embedded and indexed"
+    (world.root / "berg.json").write_bytes(shopify_page([shopify_product(1), shopify_product(2)]))
+    lane = [f"roasters/{name}" for name in ("snapshots", "parents", "products")]
+    assert world.run("roasters", "berg", minutes=1, selection=lane).success
+    (asked,) = tick(world, "embeddings_behind", minutes=2).requests
+    assert (asked.job_name, asked.partition_key) == ("embed_roasters", "berg")
+    assert world.run("embed_roasters", "berg", minutes=3).success
+    assert tick(world, "embeddings_behind", minutes=4).requests == ()
+
+
+def test_sources_are_read_again_every_so_many_hours_in_any_mode(world: World):
+    world.home.control.switch(Mode.MANUAL, "ana", "no", TestWeb().now())
+    first = tick(world, "sources_changed")
+    assert len(first.requests) == 1
+    assert tick(world, "sources_changed", first.cursor, minutes=23 * 60).requests == ()
+    assert len(tick(world, "sources_changed", first.cursor, minutes=24 * 60).requests) == 1
+
+
+def test_what_the_blacklist_names_is_left_out_and_comes_back(world: World):
+    control, now = world.home.control, TestWeb().now()
+    control.set({"blacklist_titles": "NUMBER 1, mug"}, "ana", now)
+    assert world.run("roasters", "berg", minutes=1).success
+    assert [
+        row["gone_at"] is None for row in world.home.warehouse.read("parents").to_pylist()
+    ] == []
+    control.set({"blacklist_titles": ""}, "ana", now)
+    assert world.run("roasters", "berg", minutes=2).success
+    assert world.home.warehouse.read("parents").num_rows == 1
