@@ -155,3 +155,11 @@ def test_runs_hold_all_that_dagster_launched_by_itself(place):
     (told,) = json.loads(scout("runs", "--json").stdout)
     assert (told["trigger"], told["sources"], told["status"]) == ("flow_on", "a...d", "SUCCESS")
     assert "a...d" in scout("runs").stdout
+
+
+def test_auto_without_a_daemon_is_told(place):
+    scout("auto", "--by", "ana")
+    assert "nobody acts" in scout("status").stdout
+    Home.locate().control.hold(datetime.now(UTC))
+    assert f"process {os.getpid()} acts" in scout("status").stdout
+    assert str(status()["acting"]).endswith(f"process {os.getpid()}")

@@ -78,7 +78,7 @@ def status(as_json: AsJson = False) -> None:
     """The mode, who set it, what is due and failing, and the last changes."""
     home = Home.locate()
     state, changes = home.control.state(), home.control.audit(10)
-    known = home.ledger.sources(state=State.ACTIVE)
+    known, acting = home.ledger.sources(state=State.ACTIVE), home.control.acting(now())
     counts = {
         "sources": len(known),
         "due": len(home.dispatches.due(now())),
@@ -86,10 +86,18 @@ def status(as_json: AsJson = False) -> None:
         "open_dispatches": len(home.dispatches.open()),
     }
     if as_json:
-        told = {**_row(state), **counts, "settings": state.settings.model_dump(mode="json")}
+        told = {
+            **_row(state),
+            "acting": acting,
+            **counts,
+            "settings": state.settings.model_dump(mode="json"),
+        }
         print_json({**told, "audit": [vars(entry) for entry in changes]})
         return
     _print_state(state)
+    if state.is_auto:
+        nobody = "nobody acts: no daemon of Dagster has looked for a minute; start `dagster dev`"
+        out.print(nobody if acting is None else f"{acting} acts", markup=False, highlight=False)
     out.print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
     if changes:
         columns = ("at", "actor", "entity", "action", "reason")

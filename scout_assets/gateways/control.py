@@ -111,16 +111,27 @@ class Control:
                 return None  # renewed lately: nothing to write
         with self._ledger.exclusive() as session:
             row = session.get(_LeaseRow, name) or _LeaseRow(name=name, holder=holder, until=now)
-            if row.holder != holder and now < row.until <= now + LEASE and _lives(row.holder):
+            if row.holder != holder and _holds(row, now):
                 return row.holder
             row.holder, row.until = holder, now + LEASE
             session.add(row)
             return None
 
+    def acting(self, now: datetime, name: str = "automation") -> str | None:
+        """Who has the lease now; None when nobody acts: no daemon runs, or none in auto."""
+        with self._ledger.session() as session:
+            row = session.get(_LeaseRow, name)
+            return row.holder if row is not None and _holds(row, now) else None
+
 
 def this_process() -> str:
     """Who acts here: this machine and process."""
     return f"{socket.gethostname()} process {os.getpid()}"
+
+
+def _holds(row: _LeaseRow, now: datetime) -> bool:
+    """Whether a lease stands; one that ends too late was taken by a clock that has jumped."""
+    return now < row.until <= now + LEASE and _lives(row.holder)
 
 
 def _lives(holder: str) -> bool:

@@ -18,7 +18,10 @@ from typing import Any
 import dagster as dg
 from dagster._core.storage.dagster_run import FINISHED_STATUSES, IN_PROGRESS_RUN_STATUSES
 from dagster._core.storage.event_log import EventLogStorage, SqliteEventLogStorage
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 from scout_assets.domain.retention import RUNS_AFTER
@@ -172,11 +175,13 @@ def clean_runs(
     ended = list(instance.get_run_ids(over))
     needed = _needed(instance, checks, before) if ended else set()
     old = [run_id for run_id in ended if run_id not in needed]
+    seen = _remove_observations(instance.event_log_storage, before, dry_run)
     size = sum(_remove(instance, run_id, dry_run) for run_id in old)
     if old and not dry_run:
         _remove_check_results(instance, old)
         size += _shrink(instance)
-    return Cleaned(RUNS, {"runs": len(old)}, size, old[:EXAMPLES])
+    counts = {"runs": len(old), **({"observations": seen} if seen else {})}
+    return Cleaned(RUNS, counts, size, old[:EXAMPLES])
 
 
 def _needed(
@@ -250,6 +255,27 @@ def _remove_check_results(instance: dg.DagsterInstance, run_ids: Sequence[str]) 
         gone = AssetCheckExecutionsTable.c.run_id.in_(run_ids)
         with storage.index_connection() as connection:
             connection.execute(AssetCheckExecutionsTable.delete().where(gone))
+
+
+def _remove_observations(storage: EventLogStorage, before: datetime, dry_run: bool) -> int:
+    """What sensors observed 7 days ago belongs to no run; the last of each partition stays."""
+    if not isinstance(storage, SqlEventLogStorage):
+        return 0
+    events = SqlEventLogStorageTable
+    kind = dg.DagsterEventType.ASSET_OBSERVATION.value
+    runless = (events.c.run_id == "") & (events.c.dagster_event_type == kind)
+    with storage.index_connection() as connection:
+        found = connection.execute(events.select().where(runless).order_by(events.c.id)).fetchall()
+        last = {(event.asset_key, event.partition): event.id for event in found}
+        limit = before.replace(tzinfo=None)
+        kept = set(last.values())
+        ids = [e.id for e in found if e.timestamp < limit and e.id not in kept]
+        for at in range(0, 0 if dry_run else len(ids), BATCH):
+            connection.execute(events.delete().where(events.c.id.in_(ids[at : at + BATCH])))
+    return len(ids)
+
+
+BATCH = 500
 
 
 def _shrink(instance: dg.DagsterInstance) -> int:

@@ -203,3 +203,10 @@ def test_of_many_at_once_one_gets_the_lease(tmp_path: Path, control: Control):
 
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(ask, range(8))) == 1
+
+
+def test_who_acts_is_told_until_the_lease_ends(control: Control):
+    assert control.acting(NOW) is None
+    control.hold(NOW, OTHER)
+    assert control.acting(NOW + timedelta(seconds=89)) == OTHER
+    assert control.acting(NOW + timedelta(seconds=91)) is None

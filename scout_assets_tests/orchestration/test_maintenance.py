@@ -298,3 +298,20 @@ def test_after_a_restore_a_run_comes_to_the_tables_of_an_undisturbed_one(
     assert undisturbed.run("roasters", "fjordlys", minutes=DAY).success
     for name in TABLES:
         assert rows(world, name) == rows(undisturbed, name), name
+
+
+def test_what_sensors_observed_long_ago_goes_but_for_the_last_of_each(store: World):
+    key = dg.AssetKey(["control", "mode"])
+    for mode in ("manual", "auto", "manual"):
+        store.instance.report_runless_asset_event(dg.AssetObservation(key, metadata={"mode": mode}))
+    observed = dg.DagsterEventType.ASSET_OBSERVATION
+
+    def left() -> int:
+        return len(store.instance.get_event_records(dg.EventRecordsFilter(observed, key)))
+
+    later = datetime.now(UTC) + timedelta(days=8)
+    assert "observations" not in clean_runs(store.instance, [], datetime.now(UTC)).counts
+    assert clean_runs(store.instance, [], later, dry_run=True).counts["observations"] == 2
+    assert left() == 3
+    assert clean_runs(store.instance, [], later).counts["observations"] == 2
+    assert left() == 1
