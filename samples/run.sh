@@ -51,6 +51,6 @@ Next:
   .venv/bin/scout search "washed ethiopian for filter" --max-price 20 --currency EUR --in-stock
   .venv/bin/scout review next                     a match that waits for a person
   .venv/bin/scout try shopify samples/stores/fjordlys   what a source would give; stores nothing
-  .venv/bin/scout auto --by YOU                   let schedules and sensors act by themselves
+  .venv/bin/scout auto --by YOU                   with `make ui`: it runs itself; `scout stop` ends it
   sources.yaml                                    add your own store by its address
 NEXT

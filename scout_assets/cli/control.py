@@ -96,7 +96,7 @@ def status(as_json: AsJson = False) -> None:
         return
     _print_state(state)
     if state.is_auto:
-        nobody = "nobody acts: no daemon of Dagster has looked for a minute; start `dagster dev`"
+        nobody = "nobody acts yet: if this stays for a minute, start Dagster's daemon (`make ui`)"
         out.print(nobody if acting is None else f"{acting} acts", markup=False, highlight=False)
     out.print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items()))
     if changes:

@@ -82,7 +82,7 @@ def add_source(
     declared = dict(_setting(text) for text in setting or [])
     declared |= {"key": key, "platform": platform.value, "location": _absolute(location)}
     Home.locate().ledger.add(Source.read(declared, "command line"), now(), named(by))
-    out.print(f"added {key}; materialise catalogue/sources to make it a partition")
+    out.print(f"added {key}; in auto it is asked at once, else materialise catalogue/sources first")
 
 
 def _setting(text: str) -> tuple[str, str]:

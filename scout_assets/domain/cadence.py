@@ -9,18 +9,22 @@ hour that is skipped comes as much later, one in an hour that comes twice is tak
 only, unless the hours are `*`.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 FIRST_PAUSE = timedelta(minutes=5)
 LONGEST_PAUSE = timedelta(hours=24)
 STALE_AFTER_SLOTS = 2
 LONGEST_SHIFT = timedelta(hours=3)
 FIELDS = 5
+RANDOM = re.compile(r"\b[RH]\b")
+"""croniter's own signs for a slot drawn by lot or by hash: no slot of cron."""
+SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Scope(StrEnum):
@@ -30,10 +34,17 @@ class Scope(StrEnum):
     PRICES = "prices"
 
 
+@lru_cache(maxsize=4096)  # many sources share a cadence
 def is_cron(expression: str) -> bool:
     """Whether it is five fields of cron, or one of its names such as `@weekly`."""
     known = expression.startswith("@") or len(expression.split()) == FIELDS
-    return known and bool(croniter.is_valid(expression))
+    if not known or RANDOM.search(expression) or not croniter.is_valid(expression):
+        return False
+    try:
+        _step(croniter(expression, SOME_DAY), later=True)
+    except CroniterBadDateError:  # such as 30 February
+        return False
+    return True
 
 
 @lru_cache(maxsize=4096)  # many sources share a cadence

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from scout_assets.domain.failures import BadConfig, BrokenContract, Crashed, ScoutFailure
+from scout_assets.domain.failures import BadConfig, BrokenContract, Crashed
 
 __all__ = [
     "SYSTEM",
@@ -71,7 +71,7 @@ class Settings(BaseModel):
         default=60, description="Least time between two such updates of one source; 30 to 60"
     )
     catalogue_interval_hours: Annotated[int, _clamped(1, 7 * 24)] = Field(
-        default=24, description="How often sources.yaml and the master list are read; 1 to 168"
+        default=24, description="How often sources.yaml is read, changed or not; 1 to 168"
     )
     stage_only: bool = Field(
         default=False, description="Fetch and keep snapshots, carry nothing downstream"
@@ -81,10 +81,10 @@ class Settings(BaseModel):
     )
     dry_run: bool = Field(default=False, description="Say what automation would do, and do nothing")
     blacklist_titles: Names = Field(
-        default=(), description="Products whose title contains one of these are left out"
+        default=(), description="Stores' products whose title contains one of these are left out"
     )
     blacklist_external_ids: Names = Field(
-        default=(), description="Products and variants with these ids are left out"
+        default=(), description="Stores' products and variants with these ids are left out"
     )
     failure_budget: int = Field(
         default=5, ge=0, description="Failed automated runs in a window; one more stops automation"
@@ -148,15 +148,17 @@ class AuditEntry:
 
 FEW = 5
 """Fewer sources tell nothing about ourselves: they may be broken by themselves."""
+OURS = frozenset({BrokenContract.__name__, Crashed.__name__})
 
 
-def broken_for_most(failures: Sequence[ScoutFailure], asked: int) -> str | None:
-    """Why a run's failures are ours rather than the sources'; None when they are theirs.
+def broken_for_most(outcomes: Sequence[str | None]) -> str | None:
+    """Why failures are ours rather than the sources'; None when they are theirs.
 
-    When more than half of at least five sources break their contract or crash our readers, it is
-    the reader or the way there that is broken.
+    `outcomes`: of the sources asked lately, a kind of failure each, None where all was well. When
+    more than half of at least five break their contract or crash our readers, it is the reader or
+    the way there that is broken.
     """
-    ours = [one for one in failures if isinstance(one, BrokenContract | Crashed)]
-    if asked < FEW or 2 * len(ours) <= asked:
+    ours = sum(kind in OURS for kind in outcomes)
+    if len(outcomes) < FEW or 2 * ours <= len(outcomes):
         return None
-    return f"{len(ours)} of {asked} sources broke their contract at once, as: {ours[0]}"
+    return f"{ours} of {len(outcomes)} sources asked lately broke their contract"

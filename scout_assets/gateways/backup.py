@@ -19,10 +19,9 @@ from pathlib import Path
 
 import duckdb
 from pydantic import BaseModel, ConfigDict, ValidationError
-from sqlalchemy.exc import DatabaseError, OperationalError
 
 from scout_assets.domain.control import Mode
-from scout_assets.domain.failures import BadConfig, Refused, Transient
+from scout_assets.domain.failures import BadConfig, Critical, Refused
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.control import Control
 from scout_assets.gateways.home import Home
@@ -204,9 +203,7 @@ def _refuse_auto(home: Home) -> None:
     try:
         state = home.control.state()
         home.ledger.close()
-    except OperationalError as error:
-        raise Transient(f"ledger {home.ledger.path} cannot be used now: {error.orig}") from error
-    except DatabaseError:
+    except Critical:
         return
     if state.is_auto:
         raise Refused("mode is auto: `scout stop --by NAME` first, then restore")

@@ -13,8 +13,10 @@ from typing import Any
 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from scout_assets.domain.alerts import Alert, Severity
 from scout_assets.domain.control import SYSTEM, AuditEntry, ControlState, Mode, Settings
 from scout_assets.domain.failures import BadConfig
+from scout_assets.gateways.alerts import raise_all
 from scout_assets.gateways.audit import note, noted
 from scout_assets.gateways.ledger import Base, Ledger
 
@@ -71,11 +73,18 @@ class Control:
             return _switch(session, mode, actor, reason, now, catch_up)
 
     def trip(self, reason: str, now: datetime) -> bool:
-        """The fail-safe: auto becomes manual, by `system`. False when it was manual already."""
+        """The fail-safe: auto becomes manual, by `system`, with an alert: both or neither.
+
+        False when it was manual already.
+        """
         with self._ledger.exclusive() as session:
             if not _state(session.get(_SettingsRow, _ONLY)).is_auto:
                 return False
             _switch(session, Mode.MANUAL, SYSTEM, f"fail-safe: {reason}", now, False)
+            text = f"{reason}\n\nMode is manual now: nothing acts by itself until `scout auto`."
+            key = f"fail-safe:{now.isoformat()}"
+            alert = Alert(key, Severity.CRITICAL, "Automation stopped itself", text)
+            raise_all(session, [alert], now)
             return True
 
     def set(self, values: Mapping[str, Any], actor: str, now: datetime) -> Settings:
@@ -131,7 +140,7 @@ def this_process() -> str:
 
 def _holds(row: _LeaseRow, now: datetime) -> bool:
     """Whether a lease stands; one that ends too late was taken by a clock that has jumped."""
-    return now < row.until <= now + LEASE and _lives(row.holder)
+    return now < row.until <= now + 2 * LEASE and _lives(row.holder)
 
 
 def _lives(holder: str) -> bool:

@@ -96,7 +96,7 @@ class Dispatches:
         with self._ledger.exclusive() as session:
             found = dict(_by_key(self._due(session, now, kind)))
             _erase(found, now, missed_before)
-            groups = grouped((due for _, due in found.values()), order)[:at_most]
+            groups = grouped((due for _, due in found.values()), order)[: max(at_most, 0)]
             rows = [_dispatch_row(kind, group, now) for group in groups]
             for group in groups:
                 for one in group:
@@ -183,7 +183,8 @@ class Dispatches:
             return [row.number for row in old]
 
     def lost(self, number: int, outcome: str, now: datetime) -> list[str]:
-        """Its run ended without telling: what it did not ask is due again. Returns those keys."""
+        """Its run ended without telling, or is not to run: what it did not ask is due again, since
+        its own slot, so that what is erased in manual stays erased. Returns those keys."""
         with self._ledger.exclusive() as session:
             row = session.get_one(_DispatchRow, number)
             if row.ended_at is not None:
@@ -196,10 +197,11 @@ class Dispatches:
                 if source.last_attempt_at is None or source.last_attempt_at < row.requested_at
             ]
             for source in missing:
+                slot = datetime.fromisoformat(row.slots[source.key])
                 if row.scope == Scope.FULL:
-                    source.full_due_at = now
+                    source.full_due_at = slot
                 else:
-                    source.price_due_at = now
+                    source.price_due_at = slot
             return sorted(source.key for source in missing)
 
 
@@ -219,7 +221,7 @@ def _due(row: SourceRow, now: datetime) -> Due:
     """Prices only when nothing else is due: a full refresh brings them too."""
     full, prices = row.full_due_at or now, row.price_due_at or now
     scope, slot = (Scope.FULL, full) if full <= now else (Scope.PRICES, prices)
-    return Due(row.key, scope, _reason(row), int(row.declared.get("priority", 0)), slot)
+    return Due(row.key, scope, _reason(row), int(row.effective.get("priority", 0)), slot)
 
 
 def _reason(row: SourceRow) -> Reason:

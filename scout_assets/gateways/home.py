@@ -19,14 +19,12 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 from pydantic import ValidationError
 
-from scout_assets.domain.alerts import Alert, Severity
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.money import Rates, read_rates
@@ -150,15 +148,6 @@ class Home:
     @cached_property
     def dispatches(self) -> Dispatches:
         return Dispatches(self.ledger)
-
-    def trip(self, reason: str, now: datetime) -> bool:
-        """The fail-safe: auto becomes manual, with one alert. False when it was manual already."""
-        if not self.control.trip(reason, now):
-            return False
-        text = f"{reason}\n\nMode is manual now: nothing acts by itself until `scout auto`."
-        key = f"fail-safe:{now.isoformat()}"
-        self.alerts.raise_(Alert(key, Severity.CRITICAL, "Automation stopped itself", text), now)
-        return True
 
     @cached_property
     def alerts(self) -> Alerts:

@@ -19,12 +19,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from scout_assets.domain.cadence import Scope, next_attempt, slot_after
 from scout_assets.domain.control import SYSTEM
-from scout_assets.domain.failures import BadConfig, Permanent, ScoutFailure, Transient
+from scout_assets.domain.failures import BadConfig, Critical, Permanent, ScoutFailure, Transient
 from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_sync
 from scout_assets.gateways.audit import note
 from scout_assets.gateways.ledger_rows import Base
@@ -72,6 +72,7 @@ class SourceRow(Base):
     next_attempt_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str | None]
+    failure_kind: Mapped[str | None]
     failure_permanent: Mapped[bool] = mapped_column(default=False)
     held: Mapped[bool] = mapped_column(default=False)
     full_due_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -190,11 +191,18 @@ class Ledger:
         self._migrate()
 
     def _migrate(self) -> None:
-        if self._revision() == HEAD:
-            return
-        from scout_assets.gateways.migrations import upgrade  # alembic takes long to import
+        with self._explained():
+            found = self._revision()
+            if found == HEAD:
+                return
+            if found is not None and found > HEAD:
+                raise BadConfig(
+                    f"ledger {self.path} is of a newer version ({found}) than this program "
+                    f"({HEAD}): use that version, or `scout restore` a backup of this one"
+                )
+            from scout_assets.gateways.migrations import upgrade  # alembic takes long to import
 
-        upgrade(self._engine)
+            upgrade(self._engine)
 
     def _revision(self) -> str | None:
         with self._engine.connect() as connection:
@@ -208,12 +216,24 @@ class Ledger:
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
-        """One short transaction. Raises Transient when the file stays locked."""
+        """One short transaction. Raises Transient when the file stays locked, Critical when it is
+        damaged."""
+        with self._explained(), Session(self._engine) as session, session.begin():
+            yield session
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
         try:
-            with Session(self._engine) as session, session.begin():
-                yield session
-        except OperationalError as error:
-            raise Transient(f"ledger {self.path} cannot be used now: {error.orig}") from error
+            yield
+        except IntegrityError:
+            raise  # the caller's affair
+        except DatabaseError as error:
+            if isinstance(error, OperationalError) and "no such" not in str(error.orig):
+                raise Transient(f"ledger {self.path} cannot be used now: {error.orig}") from error
+            raise Critical(
+                f"ledger {self.path} is damaged ({error.orig}): `scout stop` what runs, then "
+                "`scout restore` a backup"
+            ) from error
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Session]:
@@ -233,10 +253,18 @@ class Ledger:
             query = query.where(SourceRow.kind == kind)
         if state is not None:
             query = query.where(SourceRow.state == state)
-        with self.session() as session:
-            rows = [_known(row) for row in session.scalars(query)]
         wanted = None if keys is None else set(keys)
-        return tuple(row for row in rows if wanted is None or row.source.key in wanted)
+        with self.session() as session:
+            rows = session.scalars(query)
+            return tuple(_known(row) for row in rows if wanted is None or row.key in wanted)
+
+    def active_keys(self, kind: str) -> set[str]:
+        """The keys of a kind's active sources, without reading their declarations."""
+        query = sa.select(SourceRow.key).where(
+            SourceRow.kind == kind, SourceRow.state == State.ACTIVE
+        )
+        with self.session() as session:
+            return set(session.scalars(query))
 
     def source(self, key: str) -> KnownSource:
         """Raises BadConfig when there is no source `key`."""
@@ -354,6 +382,7 @@ class Ledger:
         with self.session() as session:
             row = session.get_one(SourceRow, key)
             row.last_attempt_at, row.last_success_at = now, now
+            row.due_reason = None
             row.next_slots(now, scope)
             _forgive(row)
             row.failure = remark
@@ -368,6 +397,7 @@ class Ledger:
             row.last_attempt_at = now
             row.failures += 1
             row.failure, row.failure_permanent = str(failure), isinstance(failure, Permanent)
+            row.failure_kind, row.due_reason = type(failure).__name__, None
             wait = failure.retry_after if isinstance(failure, Transient) else None
             again = next_attempt(now, row.failures, row.failure_permanent, wait)
             row.next_attempt_at = again
@@ -376,6 +406,14 @@ class Ledger:
                 row.full_due_at = again
             elif again is not None:
                 row.price_due_at = again
+
+    def outcomes_since(self, since: datetime) -> list[str | None]:
+        """What the last attempts since then came to: a kind of failure, None where all was well."""
+        query = sa.select(SourceRow.failures, SourceRow.failure_kind).where(
+            SourceRow.state == State.ACTIVE, SourceRow.last_attempt_at >= since
+        )
+        with self.session() as session:
+            return [kind if failures else None for failures, kind in session.execute(query)]
 
     # Snapshots
 

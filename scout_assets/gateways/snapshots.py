@@ -228,6 +228,7 @@ class Snapshots:
                 return last, False
             self._refuse_emptied(source, capture.pages, last)
             self._refuse_shrunk(source, capture.pages, last, shrink_limit_pct)
+            counters[LISTED] = sum(page.items for page in capture.pages)
             snapshot = _next(source, last, digest, capture.captured_at, pages, counters)
             if self._ledger.land(snapshot, now):
                 counters["snapshots/landed"] += 1
@@ -273,16 +274,18 @@ class Snapshots:
         """A store rarely drops most of what it sells; a broken reader or way there often does."""
         if last is None or limit_pct is None:
             return
-        before, now = self._listed(last), sum(page.items for page in pages)
+        before = last.counters.get(LISTED) or self._listed(last)
+        now = sum(page.items for page in pages)
         if before >= WORTH_COUNTING and 100 * (before - now) > limit_pct * before:
             raise Shrunk(
-                f"{source.key}: {source.location} lists {now} products, where it listed {before}; "
+                f"{source.key}: {source.location} lists {now} items, where it listed {before}; "
                 "the last rows stay. Look at it; if it is so, materialise this partition by hand"
             )
 
 
+LISTED = "items/listed"
 WORTH_COUNTING = 10
-"""Of fewer products one page more or less is most of them."""
+"""Of fewer items one page more or less is most of them."""
 
 PASSED_OVER = (
     "; a later one has landed, so this one is passed over from now on, mended or not: "

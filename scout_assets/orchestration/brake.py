@@ -10,13 +10,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import PRIORITY_TAG
 
 from scout_assets.domain.control import Mode
 from scout_assets.gateways.control import Control
 from scout_assets.orchestration.control import end_automated, refusal
 from scout_assets.orchestration.resources import ScoutHome, Web
 
-__all__ = ["emergency_stop", "go_auto", "held_back", "only_in_auto", "skipped_in_manual"]
+__all__ = [
+    "emergency_stop",
+    "go_auto",
+    "held_back",
+    "only_in_auto",
+    "rehearsed",
+    "skipped_in_manual",
+]
 
 
 def skipped_in_manual(home: ScoutHome) -> dg.SkipReason | None:
@@ -25,11 +33,14 @@ def skipped_in_manual(home: ScoutHome) -> dg.SkipReason | None:
     return None if why is None else dg.SkipReason(why)
 
 
-def held_back(control: Control) -> str | None:
-    """Why nothing may act by itself here now."""
+def held_back(control: Control, rehearses: bool = False) -> str | None:
+    """Why nothing may act by itself here now. `rehearses`: in a dry run it says what it would do,
+    by itself."""
     state = control.state()
     if not state.is_auto:
         return refusal(state)
+    if state.settings.dry_run and not rehearses:
+        return "setting dry_run is on: nothing acts by itself"
     other = control.hold(datetime.now(UTC))
     if other is None:
         return None
@@ -39,15 +50,29 @@ def held_back(control: Control) -> str | None:
     )
 
 
+def rehearsed(evaluate: Callable[..., Any]) -> Callable[..., Any]:
+    """As `only_in_auto`, for a tick that says itself what it would do in a dry run."""
+    return _only_when(functools.partial(held_back, rehearses=True), evaluate)
+
+
 def only_in_auto(evaluate: Callable[..., Any]) -> Callable[..., Any]:
     """A tick that skips in manual and says why; its cursor stays, so nothing is lost.
 
     For functions of a context and resources, one of which is `home`.
     """
 
+    return _only_when(held_back, evaluate)
+
+
+def _only_when(
+    held: Callable[[Control], str | None], evaluate: Callable[..., Any]
+) -> Callable[..., Any]:
     @functools.wraps(evaluate)
     def asked(*context: Any, home: ScoutHome, **resources: Any) -> Any:  # noqa: ANN401
-        return skipped_in_manual(home) or evaluate(*context, home=home, **resources)
+        why = held(home.open().control)
+        if why is None:
+            return evaluate(*context, home=home, **resources)
+        return dg.SkipReason(why)
 
     return asked
 
@@ -73,7 +98,10 @@ def _stop(context: dg.OpExecutionContext, config: Named, home: ScoutHome, web: W
     )
 
 
-@dg.job(description="Mode manual; automated runs that wait are cancelled, those that run are ended")
+@dg.job(
+    description="Mode manual; automated runs that wait are cancelled, those that run are ended",
+    tags={PRIORITY_TAG: "100"},
+)
 def emergency_stop() -> None:
     _stop()
 

@@ -23,7 +23,7 @@ from scout_assets.domain.rounds import Round
 from scout_assets.gateways.changes import Askable, Changes, Check
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import Stopped
-from scout_assets.orchestration.brake import only_in_auto
+from scout_assets.orchestration.brake import rehearsed
 from scout_assets.orchestration.due import ASKING
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -60,7 +60,7 @@ def changed_sources(
             "setting enable_autoupdate is on"
         ),
     )
-    @only_in_auto
+    @rehearsed
     def changed(context: dg.SensorEvaluationContext, home: ScoutHome, web: Web) -> dg.SkipReason:
         opened, last = home.open(), Round.read(context.cursor)
         if not opened.control.state().settings.enable_autoupdate:

@@ -11,7 +11,8 @@ never refused nor ended.
 import contextlib
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,9 @@ from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_START_TAG,
     AUTO_MATERIALIZE_TAG,
     AUTOMATION_CONDITION_TAG,
+    PARENT_RUN_ID_TAG,
     PARTITION_NAME_TAG,
+    RETRY_NUMBER_TAG,
     SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
 )
@@ -59,10 +62,15 @@ WAITING = (
 UNDER_WAY = (dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED)
 AT_ONCE = 8
 """Runs ended at the same time: each waits for its events to be written, and for its process."""
+LOOKS = 4
+BETWEEN_LOOKS = 0.5
+PAGE = 100
 
 
 def is_automated(tags: Mapping[str, str]) -> bool:
-    """Whether nobody launched the run by hand."""
+    """Whether nobody launched the run by hand; a person who repeats a run launches it."""
+    if PARENT_RUN_ID_TAG in tags and RETRY_NUMBER_TAG not in tags:
+        return False
     in_step = tags.get(TRIGGER_TAG) == IN_STEP
     return not in_step and any(tag in tags for tag in AUTOMATED)
 
@@ -97,56 +105,33 @@ def end_automated(instance: dg.DagsterInstance) -> Ended:
     """Cancel queued automated runs, end running ones, and cancel automated backfills.
 
     Backfills go first, so that they launch nothing more; queued runs before running ones, whose
-    places they would take.
+    places they would take. Then it looks again: the daemon may have let a run leave the queue, or
+    launched one for a tick under way, at the same moment.
     """
     backfills = _open_backfills(instance)
     for backfill in backfills:
         instance.update_backfill(backfill.with_status(BulkActionStatus.CANCELING))
+    ended = Ended(backfills=len(backfills))
+    for _ in range(LOOKS):
+        waiting = _end_all(instance, _automated(instance, WAITING))
+        running = _end_all(instance, _automated(instance, UNDER_WAY))
+        if not waiting and not running:
+            break
+        ended = Ended(
+            ended.cancelled + sum(waiting.values()),
+            ended.terminated + sum(running.values()),
+            ended.backfills,
+            tuple(run_id for run_id, reached in running.items() if not reached),
+        )
+        time.sleep(BETWEEN_LOOKS)
+    return ended
+
+
+def _end_all(instance: dg.DagsterInstance, run_ids: Sequence[str]) -> dict[str, bool]:
+    """Run → whether it was reached."""
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        end = functools.partial(_end, instance)
-        cancelled = sum(threads.map(end, _automated(instance, WAITING)))
-        running = _automated(instance, UNDER_WAY)
-        reached = list(threads.map(end, running))
-    lost = tuple(run_id for run_id, ended in zip(running, reached, strict=True) if not ended)
-    return Ended(cancelled, sum(reached), len(backfills), lost)
-
-
-def automated_runs(instance: dg.DagsterInstance, limit: int) -> list[dict[str, Any]]:
-    """The last runs nobody launched by hand, newest first: by what, over which sources, and how
-    they stand. Times in UTC."""
-    found: list[dict[str, Any]] = []
-    for record in instance.get_run_records(limit=SEARCHED * limit):
-        run = record.dagster_run
-        if is_automated(run.tags) and len(found) < limit:
-            found.append(
-                {
-                    "run_id": run.run_id,
-                    "trigger": next((run.tags[tag] for tag in NAMING if tag in run.tags), ""),
-                    "job": run.job_name,
-                    "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-                    "sources": _sources(run.tags),
-                    "status": run.status.value,
-                    "requested_at": record.create_timestamp,
-                    "started_at": _moment(record.start_time),
-                    "ended_at": _moment(record.end_time),
-                    "dispatch": int(run.tags.get(DISPATCH_TAG, 0)) or None,
-                }
-            )
-    return found
-
-
-SEARCHED = 20
-"""So many runs by hand may stand between two automated ones."""
-NAMING = (TRIGGER_TAG, SENSOR_NAME_TAG, SCHEDULE_NAME_TAG)
-
-
-def _sources(tags: Mapping[str, str]) -> str:
-    ends = (tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG))
-    return tags.get(PARTITION_NAME_TAG) or "...".join(end for end in ends if end)
-
-
-def _moment(seconds: float | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        reached = threads.map(functools.partial(_end, instance), run_ids)
+        return dict(zip(run_ids, reached, strict=True))
 
 
 def _automated(
@@ -168,7 +153,7 @@ def _end(instance: dg.DagsterInstance, run_id: str) -> bool:
     if run.status in WAITING:
         instance.report_run_canceled(run, message="Cancelled in the queue by the emergency stop.")
         return True
-    reached = instance.run_coordinator.cancel_run(run_id)
+    reached = _asked_to_end(instance, run_id)
     now = instance.get_run_by_id(run_id)
     if now is None or now.is_finished:
         return True
@@ -178,9 +163,52 @@ def _end(instance: dg.DagsterInstance, run_id: str) -> bool:
     return reached
 
 
+def _asked_to_end(instance: dg.DagsterInstance, run_id: str) -> bool:
+    """Ask its process; a code server that does not know the run keeps no other from ending."""
+    try:
+        return instance.run_coordinator.cancel_run(run_id)
+    except dg.DagsterError:
+        return False
+
+
 def _open_backfills(instance: dg.DagsterInstance) -> list[Any]:
     wanted = BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])
     return [found for found in instance.get_backfills(wanted) if is_automated(found.tags)]
+
+
+def automated_runs(instance: dg.DagsterInstance, limit: int) -> list[dict[str, Any]]:
+    """The newest runs that nobody launched by hand, newest first."""
+    found: list[dict[str, Any]] = []
+    cursor: str | None = None
+    while len(found) < limit:
+        records = instance.get_run_records(limit=PAGE, cursor=cursor)
+        found += [_told(record) for record in records if is_automated(record.dagster_run.tags)]
+        if len(records) < PAGE:
+            break
+        cursor = records[-1].dagster_run.run_id
+    return found[:limit]
+
+
+def _told(record: dg.RunRecord) -> dict[str, Any]:
+    run, tags = record.dagster_run, record.dagster_run.tags
+    first, last = tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG)
+    number = tags.get(DISPATCH_TAG)
+    return {
+        "trigger": tags.get(TRIGGER_TAG) or next(tags[tag] for tag in AUTOMATED if tag in tags),
+        "job": run.job_name,
+        "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
+        "sources": f"{first}...{last}" if first and last else tags.get(PARTITION_NAME_TAG, ""),
+        "dispatch": int(number) if number else None,
+        "status": run.status.value,
+        "requested_at": record.create_timestamp.astimezone(UTC),
+        "started_at": _moment(record.start_time),
+        "ended_at": _moment(record.end_time),
+        "run_id": run.run_id,
+    }
+
+
+def _moment(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 @contextlib.contextmanager

@@ -17,17 +17,19 @@ from dagster._core.storage.tags import (
     MAX_RUNTIME_SECONDS_TAG,
     PRIORITY_TAG,
     RUN_KEY_TAG,
+    WILL_RETRY_TAG,
 )
 from dagster._time import get_current_timestamp
 
 from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.control import ControlState
 from scout_assets.domain.dispatch import WAITING_AT_MOST, Dispatch, Reason, neighbours
 from scout_assets.gateways.control import this_process
 from scout_assets.gateways.home import Home
 from scout_assets.orchestration.assets.lane import not_embedded
 from scout_assets.orchestration.assets.sources import register_partitions
 from scout_assets.orchestration.automation import paused
-from scout_assets.orchestration.brake import only_in_auto
+from scout_assets.orchestration.brake import only_in_auto, rehearsed
 from scout_assets.orchestration.control import WAITING, is_automated
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
 from scout_assets.orchestration.tags import (
@@ -68,7 +70,7 @@ TO_APPEAR = timedelta(minutes=2)
         "failure, or that have changed: one run per range of neighbours. In auto only"
     ),
 )
-@only_in_auto
+@rehearsed
 def due_sources(
     context: dg.SensorEvaluationContext, home: ScoutHome, web: Web
 ) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -81,7 +83,7 @@ def due_sources(
         return
     register_partitions(opened, context.instance)
     _expire(context.instance)
-    waiting = _settled(opened, context.instance, web)
+    waiting = _settled(opened, context.instance, web, state)
     if opened.trigger_on_startup and context.cursor != this_process():
         opened.dispatches.ask_all(Reason.STARTUP, now)
     context.update_cursor(this_process())
@@ -119,13 +121,14 @@ def over(keys: Sequence[str], job: str, run_key: str, tags: Mapping[str, str]) -
     )
 
 
+EMBEDDED = {Kind.ROASTER: "roasters"}
 EMBEDDING = {
     kind: dg.define_asset_job(
         f"embed_{lane}",
         dg.AssetSelection.assets([lane, "embeddings"], [lane, "vector_index"]),
         description=f"Brings embeddings and search index of {lane} up to date",
     )
-    for kind, lane in ((Kind.ROASTER, "roasters"),)
+    for kind, lane in EMBEDDED.items()
 }
 
 
@@ -147,37 +150,52 @@ def embeddings_behind(seconds: int) -> dg.SensorDefinition:
         context: dg.SensorEvaluationContext, home: ScoutHome, web: Web, embedding: Embedding
     ) -> Iterator[dg.RunRequest | dg.SkipReason]:
         opened, model = home.open(), embedding.embedder().model
-        why = paused(opened.control.state().settings)
+        settings = opened.control.state().settings
+        why = paused(settings)
         found = 0
         for kind, job in EMBEDDING.items() if why is None else ():
             order = context.instance.get_dynamic_partitions(kind)
-            late = not_embedded(opened.warehouse, kind, order, model)
+            late = not_embedded(opened.warehouse, kind, order, model, settings.publish_enabled)
             for keys in neighbours(late, order):
                 found += 1
                 run_key = f"{keys[0]}-{len(keys)}-{web.now():%Y%m%dT%H%M%S}"
-                yield over(keys, job.name, run_key, {TRIGGER_TAG: "embeddings_behind"})
+                asked = over(keys, job.name, run_key, {TRIGGER_TAG: "embeddings_behind"})
+                yield asked if settings.publish_enabled else _without_index(asked, kind)
         if not found:
             yield dg.SkipReason(why or "every text is embedded and indexed")
 
     return behind
 
 
-def _settled(home: Home, instance: dg.DagsterInstance, web: Web) -> list[Dispatch]:
-    """Dispatches that still wait for their run; those whose run ended without a word are closed.
+def _without_index(asked: dg.RunRequest, kind: Kind) -> dg.RunRequest:
+    """Embeddings alone: the search index is what people are shown."""
+    return asked._replace(asset_selection=[dg.AssetKey([EMBEDDED[kind], "embeddings"])])
 
-    A cancelled run waits for the next slot: somebody did not want it. Any other is due again.
+
+def _settled(
+    home: Home, instance: dg.DagsterInstance, web: Web, state: ControlState
+) -> list[Dispatch]:
+    """Dispatches that still wait for their run; the others that have not ended are closed.
+
+    What a person cancelled in auto waits for its next slot. Anything else is due again, since its
+    own slot: whether that was missed in manual is decided where sources are claimed.
     """
     waiting, now = [], web.now()
+    partitions = {kind: set(instance.get_dynamic_partitions(kind)) for kind in ASKING}
     for one in home.dispatches.open():
+        stopped = state.since is not None and one.requested_at < state.since
         ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
-        if ended == dg.DagsterRunStatus.CANCELED.value:
+        if ended == dg.DagsterRunStatus.CANCELED.value and not stopped:
             home.dispatches.end(one.number, ended, now)
         elif ended is not None:
             home.dispatches.lost(one.number, ended, now)
-        elif one.started_at is None:
+        elif one.started_at is not None:
+            if now - one.started_at > 2 * LONGEST_WAIT:
+                home.dispatches.lost(one.number, "LOST", now)
+        elif stopped or not partitions[Kind(one.kind)].issuperset(one.keys):
+            home.dispatches.lost(one.number, "WITHDRAWN", now)
+        else:
             waiting.append(one)
-        elif now - one.started_at > 2 * LONGEST_WAIT:
-            home.dispatches.lost(one.number, "LOST", now)
     return waiting
 
 
@@ -186,6 +204,8 @@ def _ended(instance: dg.DagsterInstance, dispatch: Dispatch) -> str | None:
     runs = instance.get_runs(dg.RunsFilter(tags={RUN_KEY_TAG: dispatch.run_key}))
     if not runs or any(not run.is_finished for run in runs):
         return None
+    if runs[0].tags.get(WILL_RETRY_TAG) == "true":
+        return None  # Dagster is about to repeat it, under the same key
     if any(run.tags.get(EXPIRED_TAG) for run in runs):
         return "EXPIRED"
     return runs[0].status.value

@@ -48,7 +48,7 @@ def failure_budget(context: dg.RunFailureSensorContext, home: ScoutHome, web: We
     failed = failed_runs(context.instance, state, now)
     if len(failed) > state.settings.failure_budget:
         jobs = ", ".join(sorted({run.job_name for run in failed}))
-        opened.trip(
+        opened.control.trip(
             f"{len(failed)} automated runs failed within {state.settings.failure_window_minutes} "
             f"minutes ({jobs}), the last one {failed[0].run_id}; look at its page, mend, then "
             "`scout auto`",

@@ -16,7 +16,6 @@ FOLLOWING = dg.AssetSelection.assets(
     ["suppliers", "decisions"],
     ["suppliers", "matches"],
     ["suppliers", "drafts"],
-    ["catalogue", "best_prices"],
 )
 
 

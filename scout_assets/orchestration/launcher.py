@@ -28,18 +28,18 @@ class WatchfulRunLauncher(DefaultRunLauncher):
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
         """FAILED when the process is gone; of those on other machines nobody here can tell."""
-        found = self._process(run) if _is_here(run) else None
-        if found is None or _lives(*found):
+        pid = self._process(run) if _is_here(run) else None
+        if pid is None or _lives(pid):
             return CheckRunHealthResult(WorkerStatus.RUNNING)
-        return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {found[0]} is gone")
+        return CheckRunHealthResult(WorkerStatus.FAILED, f"its process {pid} is gone")
 
-    def _process(self, run: dg.DagsterRun) -> tuple[int, float] | None:
-        """The run's newest process and when it reported."""
+    def _process(self, run: dg.DagsterRun) -> int | None:
+        """The number of the run's newest process, as it reported."""
         reports = self._instance.all_logs(run.run_id, of_type=dg.DagsterEventType.ENGINE_EVENT)
         for report in reversed(reports):
             pid = report.get_dagster_event().engine_event_data.metadata.get("pid")
             if pid is not None:
-                return int(str(pid.value)), report.timestamp
+                return int(str(pid.value))
         return None
 
 
@@ -48,27 +48,19 @@ def _is_here(run: dg.DagsterRun) -> bool:
     return bool(json.loads(run.tags.get(GRPC_INFO_TAG, "{}")).get("socket"))
 
 
-def _lives(pid: int, seen: float) -> bool:
-    """Whether the process seen under this number is still there."""
+def _lives(pid: int) -> bool:
+    """Whether a process of that number is there. Should it be another's by now, the run is ended
+    at its time limit; times are not compared, for a clock may jump."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except PermissionError:
         return True
-    return _began(pid) <= seen + 1
+    return not _has_ended(pid)
 
 
-def _began(pid: int) -> float:
-    """When the process of that number began; for ever ago where only Linux could tell.
-
-    A number is given to others, and a process that ended may keep it until its parent looks.
-    """
-    try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        boot = Path("/proc/stat").read_text().partition("btime ")[2].split()[0]
-    except (OSError, IndexError):
-        return float("-inf")
-    if state == "Z":
-        return float("inf")
-    return int(boot) + int(fields[18]) / os.sysconf("SC_CLK_TCK")
+def _has_ended(pid: int) -> bool:
+    """A process that ended keeps its number until its parent looks; only Linux tells."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] == "Z"

@@ -37,8 +37,9 @@ class Order:
         wanted = tags.get(SCOPE_TAG, Scope.FULL)
         if wanted not in tuple(Scope):
             raise BadConfig(f"run tag {SCOPE_TAG} is {wanted!r}: expected {' or '.join(Scope)}")
-        number = tags.get(DISPATCH_TAG)
-        return cls(Scope(wanted), int(number) if number else None, is_automated(tags))
+        automated = is_automated(tags)
+        number = tags.get(DISPATCH_TAG) if automated else None
+        return cls(Scope(wanted), int(number) if number else None, automated)
 
     def begin(self, home: Home, run: dg.DagsterRun, now: datetime) -> Self:
         """Tell the ledger; returns the order with what else holds for it.

@@ -46,7 +46,7 @@ class ScoutHome(dg.ConfigurableResource[Any]):
 
     def trip(self, reason: str) -> None:
         """The fail-safe: something is wrong with ourselves, so nothing acts by itself any more."""
-        self.open().trip(reason, datetime.now(UTC))
+        self.open().control.trip(reason, datetime.now(UTC))
 
 
 class Web(dg.ConfigurableResource[Any]):

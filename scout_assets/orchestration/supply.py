@@ -45,7 +45,6 @@ ANALYSES = dg.AssetKey(["suppliers", "analyses"])
 AFTER_ITEMS = [
     dg.AssetKey(["suppliers", "matches"]),
     dg.AssetKey(["suppliers", "drafts"]),
-    dg.AssetKey(["catalogue", "best_prices"]),
 ]
 
 

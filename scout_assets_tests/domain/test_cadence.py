@@ -21,7 +21,10 @@ def test_all_legal_cron_is_taken(cron):
     assert is_cron(cron)
 
 
-@pytest.mark.parametrize("text", ["", "daily", "0 3 1 *", "61 * * * *", "0 3 1 * * 30", "@often"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "daily", "0 3 1 *", "61 * * * *", "0 3 1 * * 30", "@often", "0 0 30 2 *", "R 4 * * *"],
+)
 def test_what_is_no_cron_of_five_fields_is_not(text):
     assert not is_cron(text)
 

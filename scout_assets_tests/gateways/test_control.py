@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from scout_assets.domain.control import ControlState, Mode
-from scout_assets.domain.failures import BadConfig, Transient
+from scout_assets.domain.failures import BadConfig, Critical
 from scout_assets.gateways.control import Control, this_process
 from scout_assets.gateways.ledger import Ledger
 
@@ -82,7 +82,7 @@ def test_a_ledger_that_is_gone_is_told_and_nothing_counts_as_auto(tmp_path: Path
     control.switch(Mode.AUTO, "ana", "go", NOW)
     with ledger.session() as session:
         session.execute(sa.text("ALTER TABLE parser_settings RENAME TO elsewhere"))
-    with pytest.raises(Transient, match=r"ledger .* cannot be used now"):
+    with pytest.raises(Critical, match=r"ledger .* is damaged"):
         control.state()
 
 

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from scout_assets.domain.failures import BadConfig, NotFound, Transient
+from scout_assets.domain.failures import BadConfig, Critical, NotFound, Transient
 from scout_assets.domain.sources import Source, State
 from scout_assets.gateways import (
     alerts,
@@ -187,11 +187,11 @@ def test_a_migration_can_be_taken_back(ledger):
     assert Ledger(ledger.path).sources() == ()
 
 
-def test_a_ledger_that_cannot_be_used_is_a_clear_transient_failure(ledger):
+def test_a_ledger_without_its_tables_is_told_as_damaged(ledger):
     ledger.sync([source()], NOW)
     with sqlite3.connect(ledger.path) as raw:
         raw.execute("ALTER TABLE snapshots RENAME TO elsewhere")
-    with pytest.raises(Transient, match=r"ledger .*ledger\.sqlite cannot be used"):
+    with pytest.raises(Critical, match=r"ledger .*ledger\.sqlite is damaged"):
         ledger.snapshots("berg")
 
 
@@ -239,3 +239,28 @@ def test_a_change_of_when_asks_nobody_anew_a_change_of_what_does(ledger, values,
     known = ledger.source("berg")
     assert known.is_new is asked_again
     assert (known.fetch.failures == 0) is asked_again
+
+
+# A file that is none
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (lambda path: path.write_bytes(b"this is no database" * 999), "is damaged"),
+        (lambda path: version(path, "9999"), r"is of a newer version \(9999\) than this program"),
+        (lambda path: sqlite3.connect(path).execute("DROP TABLE sources"), "is damaged .*no such"),
+    ],
+    ids=["damaged", "newer", "a table gone"],
+)
+def test_a_ledger_that_cannot_be_used_says_how_to_mend_it(tmp_path: Path, spoil, why):
+    path = tmp_path / "ledger.sqlite"
+    Ledger(path).close()
+    spoil(path)
+    with pytest.raises((Critical, BadConfig), match=f"(?s){why}.*scout restore"):
+        Ledger(path).sources()
+
+
+def version(path: Path, revision: str) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("UPDATE alembic_version SET version_num = ?", [revision])

@@ -48,6 +48,9 @@ def store(world: World) -> World:
         (BY_SENSOR, True),
         ({"dagster/auto_materialize": "true", "dagster/backfill": "b2"}, True),
         ({**BY_SENSOR, "scout/trigger": "sources_changed"}, False),
+        # A person repeats an automated run in the UI; Dagster repeats one whose process died.
+        ({**BY_SENSOR, "dagster/parent_run_id": "r1"}, False),
+        ({**BY_SENSOR, "dagster/parent_run_id": "r1", "dagster/retry_number": "1"}, True),
     ],
 )
 def test_a_run_is_automated_when_no_person_launched_it(tags: dict[str, str], automated: bool):
@@ -227,3 +230,28 @@ def test_automated_backfills_launch_nothing_more(queue: dg.DagsterInstance):
 def test_a_run_whose_process_is_gone_is_named(queue: dg.DagsterInstance):
     run = queue.create_run_for_job(anything, tags=BY_SENSOR, status=dg.DagsterRunStatus.STARTED)
     assert end_automated(queue).unreachable == (run.run_id,)
+
+
+def test_a_run_that_has_not_begun_is_cancelled_at_once(queue: dg.DagsterInstance):
+    run = queue.create_run_for_job(anything, tags=BY_SENSOR, status=dg.DagsterRunStatus.STARTING)
+    assert end_automated(queue).terminated == 1
+    assert status(queue, run.run_id) is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_code_server_that_is_gone_keeps_no_other_run_from_ending(queue: dg.DagsterInstance):
+    gone = {"dagster/grpc_info": '{"host": "localhost", "socket": "/nowhere"}'}
+    lost = queue.create_run_for_job(
+        anything, tags={**BY_SENSOR, **gone}, status=dg.DagsterRunStatus.STARTED
+    )
+    other = queue.create_run_for_job(
+        anything, tags={**BY_SENSOR, **gone}, status=dg.DagsterRunStatus.STARTING
+    )
+    assert end_automated(queue).unreachable == (lost.run_id,)
+    assert status(queue, other.run_id) is dg.DagsterRunStatus.CANCELED
+
+
+def test_a_run_that_was_refused_is_not_repeated(store: World):
+    refused = fetch(store, BY_SENSOR)
+    run = store.instance.get_run_by_id(refused.run_id)
+    assert run is not None
+    assert run.tags["dagster/max_retries"] == "0"

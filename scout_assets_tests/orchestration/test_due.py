@@ -207,3 +207,44 @@ def test_a_permanent_error_is_fetched_once_in_a_month(world: World, loopback: Lo
             run(world, asked, hour * 60)
     assert launched == 1
     assert len(gone.to("/products.json")) == 1
+
+
+def test_a_source_retired_while_it_waits_keeps_no_other_back(world: World):
+    assert len(tick(world, "due_sources").requests) == 1
+    world.home.ledger.retire("d", TestWeb(minutes=1).now())
+    again = request(world, 1)
+    assert again.tags["dagster/asset_partition_range_end"] == "c"
+    assert [one.outcome for one in world.home.dispatches.latest()] == [None, "WITHDRAWN"]
+
+
+@pytest.mark.parametrize(("catch_up", "slots"), [(True, 4), (False, 0)])
+def test_what_waited_at_a_stop_is_erased_or_caught_up(world: World, catch_up: bool, slots: int):
+    assert run(world, request(world)).success
+    assert len(request(world, 61).tags) > 0
+    control = world.home.control
+    control.switch(Mode.MANUAL, "ana", "stop", TestWeb(minutes=62).now())
+    control.switch(Mode.AUTO, "ana", "go", TestWeb(minutes=70).now(), catch_up=catch_up)
+    asked = tick(world, "due_sources", minutes=71).requests
+    assert sum(len(one.slots) for one in world.home.dispatches.open()) == slots
+    assert len(asked) == (1 if catch_up else 0)
+
+
+def test_new_sources_that_waited_at_a_stop_are_asked_after_it(world: World):
+    request(world)
+    control = world.home.control
+    control.switch(Mode.MANUAL, "ana", "stop", TestWeb(minutes=2).now())
+    control.switch(Mode.AUTO, "ana", "go", TestWeb(minutes=9).now())
+    assert request(world, 10).tags["scout/reason"] == "new"
+
+
+def test_a_run_that_dagster_is_about_to_repeat_is_waited_for(world: World):
+    asked = request(world)
+    begun(world, asked, dg.DagsterRunStatus.FAILURE)
+    (dead,) = world.instance.get_runs(dg.RunsFilter(job_name="ask_roasters"))
+    world.instance.add_run_tags(dead.run_id, {"dagster/will_retry": "true"})
+    assert tick(world, "due_sources", minutes=5).skipped == "no source is due"
+
+
+def test_the_priority_a_person_set_counts(world: World):
+    world.home.ledger.override("b", {"priority": 7}, TestWeb().now(), "ana")
+    assert tick(world, "due_sources").requests[0].tags["dagster/priority"] == "7"

@@ -94,7 +94,7 @@ def test_a_store_that_lost_most_of_its_products_stops_automation_until_a_person_
     assert lane(world).success
     serve_shopify(store, PRODUCTS[:2])
     assert not lane(world, minutes=2).success
-    assert_tripped(world, "lists 2 products, where it listed 20")
+    assert_tripped(world, "lists 2 items, where it listed 20")
     assert world.home.ledger.latest_snapshots(["berg"])["berg"].number == 1, "the last rows stay"
     assert world.run("roasters", "berg", minutes=3).success, "a person takes it"
     assert world.home.ledger.latest_snapshots(["berg"])["berg"].number == 2
@@ -113,7 +113,7 @@ def test_a_contract_broken_for_most_sources_is_a_fault_of_ours(
     lane(world, "s0", "s9")
     assert world.home.control.state().is_auto is not trips
     if trips:
-        assert_tripped(world, "6 of 10 sources broke their contract at once")
+        assert_tripped(world, "6 of 10 sources asked lately broke their contract")
 
 
 def test_in_manual_a_persons_run_fails_without_a_switch(world: World):

@@ -40,6 +40,7 @@ from scout_assets.domain.tables import (
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.readers import analysis
+from scout_assets.orchestration.guard import guarded
 from scout_assets.orchestration.reporting import table as as_table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -297,6 +298,7 @@ def _checks(kind: Kind, lane: str, name: str, rules: Sequence[_Rule]) -> dg.Asse
     ]
 
     @dg.multi_asset_check(name=name, specs=specs, can_subset=True)
+    @guarded
     def checks(
         context: dg.AssetCheckExecutionContext, home: ScoutHome, web: Web
     ) -> Iterator[dg.AssetCheckResult]:

@@ -220,16 +220,16 @@ def _vector_index(lane: Lane) -> dg.AssetsDefinition:
     return vector_index
 
 
-def not_embedded(warehouse: Warehouse, kind: Kind, sources: Sequence[str], model: str) -> list[str]:
-    """Sources whose embeddings or search index do not reflect their last rows."""
+def not_embedded(
+    warehouse: Warehouse, kind: Kind, sources: Sequence[str], model: str, indexed: bool = True
+) -> list[str]:
+    """Sources whose embeddings, or with `indexed` search index, do not reflect their last rows."""
     version = f"{SEARCH_VERSION}/{model}"
-    tables = (
-        (EMBEDDINGS, [PARENTS, PRODUCTS]),
-        (SEARCH_DOCUMENTS, [PARENTS, PRODUCTS, EMBEDDINGS]),
-    )
-    return sorted(
-        {s for of, inputs in tables for s in warehouse.behind(of, kind, sources, version, inputs)}
-    )
+    behind = set(warehouse.behind(EMBEDDINGS, kind, sources, version, [PARENTS, PRODUCTS]))
+    if indexed:
+        made_of = [PARENTS, PRODUCTS, EMBEDDINGS]
+        behind |= set(warehouse.behind(SEARCH_DOCUMENTS, kind, sources, version, made_of))
+    return sorted(behind)
 
 
 def _without_vectors(documents: Sequence[search.Document], vectors: pa.Table) -> set[str]:

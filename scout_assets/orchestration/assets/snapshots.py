@@ -15,6 +15,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import dagster as dg
@@ -105,7 +106,7 @@ def build_snapshots(
         results += asyncio.run(fetching.refresh_all(asked))
         unasked = any(isinstance(result.failure, Stopped) for result in results)
         order.end(opened, _tally(results), unasked, web.now())
-        _trip_when_ours(home, results)
+        _trip_when_ours(home, opened, results, web)
         _report(context, results)
 
     return snapshots
@@ -152,7 +153,9 @@ class _Fetching:
             return None
         if fetch.failures:
             return _Result(item.source.key, None, _resting(item))
-        snapshot = self.home.ledger.latest_snapshots([item.source.key])[item.source.key]
+        snapshot = self.home.ledger.latest_snapshots([item.source.key]).get(item.source.key)
+        if snapshot is None or item.is_new:  # declared otherwise meanwhile
+            return None
         again = Landing(Outcome.UNCHANGED, snapshot, {"sources/asked_before": 1})
         return _Result(item.source.key, again)
 
@@ -188,11 +191,19 @@ def _tally(results: Sequence[_Result]) -> Counter[str]:
     return tally
 
 
-def _trip_when_ours(home: ScoutHome, results: Sequence[_Result]) -> None:
-    """Stop everything when the failures are a fault of ours, and not of the sources."""
+def _trip_when_ours(home: ScoutHome, opened: Home, results: Sequence[_Result], web: Web) -> None:
+    """Stop everything when the failures are a fault of ours, and not of the sources.
+
+    All sources asked lately are judged: a run may be of a single one.
+    """
     failures = [result.failure for result in results if result.failure is not None]
+    window = timedelta(minutes=opened.control.state().settings.failure_window_minutes)
     worst = [one for one in failures if isinstance(one, Critical) and not isinstance(one, Crashed)]
-    why = str(worst[0]) if worst else broken_for_most(failures, len(results))
+    why = (
+        str(worst[0])
+        if worst
+        else broken_for_most(opened.ledger.outcomes_since(web.now() - window) if failures else ())
+    )
     if why is not None:
         home.trip(why)
 

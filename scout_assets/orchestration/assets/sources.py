@@ -7,7 +7,7 @@ comparing the lists (`gateways.files`, `domain.sources`).
 import dagster as dg
 
 from scout_assets.domain.catalogue import Kind
-from scout_assets.domain.sources import State, SyncPlan
+from scout_assets.domain.sources import SyncPlan
 from scout_assets.gateways.files import declared_sources
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.supplier_list import sync_suppliers
@@ -98,7 +98,7 @@ def _changes(plan: SyncPlan) -> dict[str, int]:
 def register_partitions(home: Home, instance: dg.DagsterInstance) -> None:
     """Make each kind's dynamic partitions equal its active sources."""
     for kind in Kind:
-        active = {s.source.key for s in home.ledger.sources(kind, State.ACTIVE)}
+        active = home.ledger.active_keys(kind)
         registered = set(instance.get_dynamic_partitions(kind))
         if active - registered:
             instance.add_dynamic_partitions(kind, sorted(active - registered))

@@ -13,6 +13,7 @@ def upgrade() -> None:
     for name in DUE:
         op.add_column("sources", sa.Column(name, sa.DateTime()))
         op.create_index(f"ix_sources_{name}", "sources", [name])
+    op.add_column("sources", sa.Column("failure_kind", sa.String()))
     op.add_column("sources", sa.Column("due_reason", sa.String()))
     op.add_column("sources", sa.Column("overrides", sa.JSON(), nullable=False, server_default="{}"))
     op.create_table(
@@ -50,6 +51,7 @@ def downgrade() -> None:
     op.drop_table("dispatches")
     op.drop_column("sources", "overrides")
     op.drop_column("sources", "due_reason")
+    op.drop_column("sources", "failure_kind")
     for name in DUE:
         op.drop_index(f"ix_sources_{name}", "sources")
         op.drop_column("sources", name)
