@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks.measuring import Measured
 
-NAMES = ("lane", "crawl", "storage", "parsing", "search", "matching", "price_lists")
+NAMES = ("lane", "crawl", "storage", "parsing", "search", "matching", "price_lists", "automation")
 
 
 def main() -> None:

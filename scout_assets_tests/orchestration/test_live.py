@@ -1,13 +1,12 @@
 """The real thing: `dagster dev` with its daemon, driven by a browser and by its GraphQL API."""
 
+import contextlib
 import json
 import os
 import shutil
-import signal
-import socket
+import statistics
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,9 +16,11 @@ import yaml
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from scout_assets.domain.tables import TABLES
 from scout_assets.gateways.home import Home
 from scout_assets_tests.loopback import Loopback, Reply, Request, Store
 from scout_assets_tests.orchestration.commands import Workplace
+from scout_assets_tests.orchestration.live import ENDED, Live, Run, all_runs, wait_until
 from scout_assets_tests.stores import declared, serve_shopify, shopify_page, shopify_product
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -29,9 +30,10 @@ BROKEN = {
     "store-2": Reply(status=404),
     "store-5": Reply(body=b"<html>closed</html>", headers={"Content-Type": "application/json"}),
 }
-AT_ONCE = 4  # `max_concurrent_runs` of dagster.yaml
+AT_ONCE = 4  # automated runs, as `concurrency` in dagster.yaml has it
 SLOW = [f"slow-{number}" for number in range(8)]
 """Stores of many pages, each of which takes a while: more of them than may run at once."""
+PAUSE = 2.0
 ASSETS = (
     "snapshots",
     "parents",
@@ -44,50 +46,11 @@ ASSETS = (
 )
 
 
-class Live:
-    """A running `dagster dev`."""
-
-    def __init__(self, place: Workplace, port: int, slow: Sequence[Store]) -> None:
-        self.place = place
-        self.slow = slow
-        self.address = f"http://127.0.0.1:{port}"
-
-    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
-        body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(
-            f"{self.address}/graphql", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            told = json.load(answer)
-        assert "errors" not in told, told
-        return dict(told["data"])
-
-    def statuses(self, asset: str) -> dict[str, str]:
-        found = self.ask(STATUSES, path=["roasters", asset])["assetNodeOrError"]
-        partitions = found["assetPartitionStatuses"]
-        return {
-            key: state
-            for state in ("unmaterialized", "materialized", "failed", "materializing")
-            for key in partitions[f"{state}Partitions"]
-        }
-
-
-STATUSES = """
-query Statuses($path: [String!]!) {
-  assetNodeOrError(assetKey: {path: $path}) {
-    ... on AssetNode {
-      assetPartitionStatuses {
-        ... on DefaultPartitionStatuses {
-          materializedPartitions failedPartitions unmaterializedPartitions materializingPartitions
-        }
-      }
-    }
-  }
-}
-"""
 BACKFILL = """
-mutation Backfill($assets: [AssetKeyInput!]!, $partitions: [String!]!) {
-  launchPartitionBackfill(backfillParams: {assetSelection: $assets, partitionNames: $partitions}) {
+mutation Backfill($assets: [AssetKeyInput!]!, $partitions: [String!]!, $tags: [ExecutionTag!]) {
+  launchPartitionBackfill(backfillParams: {
+    assetSelection: $assets, partitionNames: $partitions, tags: $tags
+  }) {
     __typename
     ... on LaunchBackfillSuccess { backfillId }
     ... on PythonError { message }
@@ -108,59 +71,58 @@ query Runs($id: String!) {
 """
 
 
-def wait_until(done: Callable[[], bool], seconds: float, what: str) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
-        time.sleep(1)
-
-
-def is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/server_info", timeout=2):
-            return True
-    except OSError:
-        return False
-
-
-def slow_store(loopback: Loopback) -> Store:
-    store = loopback.store()
+def never_ends(store: Store, pause: float = PAUSE) -> Store:
+    """A store that is still being asked when the test is over: of a hundred pages, no more."""
 
     def page(request: Request) -> Reply:
         listed = [shopify_product(int(request.query["page"]))]
-        return Reply(body=shopify_page(listed), pause=0.1)
+        return Reply(body=shopify_page(listed), pause=pause)
 
     store.route("/products.json", page)
     return store
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with Loopback() as loopback, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        place = Workplace(tmp_path_factory.mktemp("live") / "place")
-        sources = yaml.safe_load((place.root / "sources.yaml").read_text())
+def let_run(settings: Path, at_once: int) -> None:
+    """Change how many automated runs go on at once; people keep as many places as they had."""
+    told = yaml.safe_load(settings.read_text())
+    runs = told["concurrency"]["runs"]
+    limits = runs["tag_concurrency_limits"]
+    assert {one["limit"] for one in limits} == {AT_ONCE}
+    runs["max_concurrent_runs"] += at_once - AT_ONCE
+    for one in limits:
+        one["limit"] = at_once
+    settings.write_text(yaml.safe_dump(told))
+
+
+@contextlib.contextmanager
+def dagster_dev(root: Path, at_once: int = AT_ONCE, pause: float = PAUSE) -> Iterator[Live]:
+    """A running `dagster dev` over stores that are good, broken and slow."""
+    with Loopback() as loopback:
+        place = Workplace(root)
+        let_run(root / "dagster.yaml", at_once)
+        sources = yaml.safe_load((root / "sources.yaml").read_text())
         for number, key in enumerate(STORES):
             store = loopback.store()
             serve_shopify(store, [shopify_product(100 + number)])
             if key in BROKEN:
                 store.route("/products.json", BROKEN[key])
             sources["sources"].append(declared(key, store))
-        slow = [slow_store(loopback) for _ in SLOW]
+        slow = [never_ends(loopback.store(), pause) for _ in SLOW]
         sources["sources"] += [declared(key, one) for key, one in zip(SLOW, slow, strict=True)]
-        (place.root / "sources.yaml").write_text(yaml.safe_dump(sources))
+        (root / "sources.yaml").write_text(yaml.safe_dump(sources))
         place.run(*place.materialize("key:catalogue/sources"))
-        log = place.root / "dev.log"
-        process = place.start("sh", "-c", f"exec dagster dev -p {port} >{log} 2>&1")
-        running = Live(place, port, slow)
+        running = Live(place, slow)
         try:
-            wait_until(lambda: is_up(running.address), 120, f"dagster dev; see {log}")
+            running.wait_until_up()
             yield running
         finally:
-            os.killpg(process.pid, signal.SIGINT)
-            process.wait(60)
+            running.end()
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with dagster_dev(tmp_path_factory.mktemp("live") / "place") as running:
+        yield running
 
 
 def browser_path() -> str | None:
@@ -230,12 +192,7 @@ def natural_width(page: Page) -> int:
 
 def test_a_backfill_carries_on_exactly_the_partitions_that_landed(live: Live):
     """Failing partitions that are not neighbours: every status is right, good ones run once."""
-    launched = live.ask(
-        BACKFILL,
-        assets=[{"path": ["roasters", asset]} for asset in ASSETS],
-        partitions=STORES,
-    )["launchPartitionBackfill"]
-    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    launched = backfill(live, ASSETS, STORES)
     wait_until(lambda: backfill_status(live, launched) not in RUNNING, 300, "the backfill")
 
     wanted = {key: "failed" if key in BROKEN else "materialized" for key in STORES}
@@ -253,6 +210,19 @@ def test_a_backfill_carries_on_exactly_the_partitions_that_landed(live: Live):
 
 
 RUNNING = {"REQUESTED", "CANCELING", "FAILING"}
+
+
+def backfill(
+    live: Live, assets: Sequence[str], partitions: Sequence[str], **tags: str
+) -> dict[str, Any]:
+    told = live.ask(
+        BACKFILL,
+        assets=[{"path": ["roasters", asset]} for asset in assets],
+        partitions=list(partitions),
+        tags=[{"key": f"dagster/{name}", "value": value} for name, value in tags.items()],
+    )["launchPartitionBackfill"]
+    assert told["__typename"] == "LaunchBackfillSuccess", told
+    return dict(told)
 
 
 def backfill_status(live: Live, launched: dict[str, Any]) -> str:
@@ -273,29 +243,27 @@ mutation Launch($selector: JobOrPipelineSelector!, $tags: [ExecutionTag!]!) {
   }
 }
 """
-RUN = """
-query Run($id: ID!) { runOrError(runId: $id) { ... on Run { status endTime } } }
-"""
 
 
 def launched_by_a_sensor(live: Live, source: str) -> str:
     """A run as the daemon launches it for a sensor."""
+    return launched(live, source, {"dagster/sensor_name": "due_sources"})
+
+
+def launched(live: Live, source: str, tags: dict[str, str]) -> str:
     selector = {
         "repositoryLocationName": "scout_assets.definitions",
         "repositoryName": "__repository__",
         "pipelineName": "__ASSET_JOB",
         "assetSelection": [{"path": ["roasters", "snapshots"]}],
     }
-    tags = {"dagster/partition": source, "dagster/sensor_name": "due_sources"}
     told = live.ask(
-        LAUNCH, selector=selector, tags=[{"key": k, "value": v} for k, v in tags.items()]
+        LAUNCH,
+        selector=selector,
+        tags=[{"key": k, "value": v} for k, v in {"dagster/partition": source, **tags}.items()],
     )["launchRun"]
     assert told["__typename"] == "LaunchRunSuccess", told
     return str(told["run"]["runId"])
-
-
-def run_status(live: Live, run_id: str) -> str:
-    return str(live.ask(RUN, id=run_id)["runOrError"]["status"])
 
 
 class Drill(NamedTuple):
@@ -303,51 +271,119 @@ class Drill(NamedTuple):
 
     last_request: float
     last_end: float
+    running: int
+    waiting: int
 
 
-ENDED = {"CANCELED", "FAILURE"}
+def drill(live: Live, waiting: int, at_once: int = AT_ONCE) -> Drill:
+    """Let as many runs go on as may, some of them launched by a backfill, and stop.
 
-
-def drill(live: Live, sources: Sequence[str]) -> Drill:
-    """Launch a run for each source, let as many run as may, stop, and look."""
+    The sensors of an installation in auto launch runs too, and these must end as well.
+    """
+    before = stored(live)
     live.place.run("scout", "auto", "--by", "ana")
-    before = [len(store.requests) for store in live.slow]
-    runs = [launched_by_a_sensor(live, key) for key in sources]
-    wait_until(
-        lambda: sum(len(s.requests) > n for s, n in zip(live.slow, before, strict=True)) >= AT_ONCE,
-        120,
-        "as many fetches as may run at once",
-    )
-    assert {run_status(live, run) for run in runs} >= {"STARTED", "QUEUED"}
+    made = backfill(live, ["snapshots"], SLOW[:2], auto_materialize="true")
+    wait_until(lambda: of_backfill(live, made) != [], 120, "the backfill's run")
+    for number in range(at_once + waiting):
+        launched_by_a_sensor(live, SLOW[number % len(SLOW)])
+    wait_until(lambda: counted(live, "STARTED") >= at_once, 600, "as many runs as may go on")
+    asked = [len(store.requests) for store in live.slow]
+    wait_until(lambda: [len(store.requests) for store in live.slow] != asked, 60, "requests")
+    running, queued = counted(live, "STARTED"), counted(live, "QUEUED")
+
     live.place.run("scout", "stop", "--by", "ana", "--reason", "drill")
     switched = json.loads(live.place.run("scout", "status", "--json"))
     assert (switched["mode"], switched["reason"]) == ("manual", "drill")
     since = datetime.fromisoformat(switched["since"]).timestamp()
-    wait_until(lambda: {run_status(live, run) for run in runs} <= ENDED, 60, "the runs' end")
-    ends = [live.ask(RUN, id=run)["runOrError"]["endTime"] for run in runs]
-    began = time.time() - time.monotonic()
-    last = max(request.at for store in live.slow for request in store.requests) + began
-    return Drill(last - since, max(ends) - since)
+    wait_until(lambda: all(run.status in ENDED for run in there(live, since)), 60, "the runs' end")
+    wait_until(lambda: backfill_status(live, made) == "CANCELED", 120, "the backfill's end")
+    assert {run.status for run in of_backfill(live, made)} <= {"CANCELED", "FAILURE"}
+    assert stored(live) == before, "what was stopped leaves nothing behind"
+    last = max(request.at for store in live.slow for request in store.requests)
+    ends = max(run.ended for run in there(live, since))
+    return Drill(last + time.time() - time.monotonic() - since, ends - since, running, queued)
+
+
+def there(live: Live, moment: float) -> list[Run]:
+    """The runs that waited or went on at that moment."""
+    return [
+        run
+        for run in all_runs(live).values()
+        if run.created < moment and (run.ended == 0 or run.ended > moment)
+    ]
+
+
+def counted(live: Live, status: str) -> int:
+    return sum(run.status == status for run in all_runs(live).values())
+
+
+def of_backfill(live: Live, made: dict[str, Any]) -> list[Run]:
+    tag = ("dagster/backfill", made["backfillId"])
+    return [run for run in all_runs(live).values() if tag in run.tags.items()]
+
+
+def stored(live: Live) -> dict[str, Any]:
+    """All that is kept of the slow stores: snapshots, failures, and rows of every table."""
+    home = Home.locate({"SCOUT_HOME": str(live.place.root / ".scout")})
+    rows = {
+        table.name: [row for row in home.warehouse.read(table.name).to_pylist() if of_slow(row)]
+        for table in TABLES.values()
+    }
+    failures = {one.source.key: one.fetch.failures for one in home.ledger.sources(keys=SLOW)}
+    return {"landed": home.ledger.latest_snapshots(SLOW), "failures": failures, **rows}
+
+
+def of_slow(row: dict[str, Any]) -> bool:
+    return row.get("source") in SLOW
+
+
+def lands_by_hand(live: Live, key: str) -> bool:
+    """Whether a person's run of a store that was stopped lands it; the store has an end then."""
+    store = live.slow[SLOW.index(key)]
+    serve_shopify(store, [shopify_product(1)])
+    run = launched(live, key, {})
+    wait_until(lambda: all_runs(live)[run].status in ENDED, 120, "a run by hand")
+    never_ends(store)
+    return key in stored(live)["landed"]
 
 
 def test_the_stop_ends_what_runs_and_cancels_what_waits(live: Live):
-    found = drill(live, SLOW)
+    found = drill(live, len(SLOW) - AT_ONCE)
     assert found.last_request < 2
     assert found.last_end < 10
-    home = Home.locate({"SCOUT_HOME": str(live.place.root / ".scout")})
-    assert home.ledger.latest_snapshots(SLOW) == {}, "what was stopped lands nothing"
-    assert {one.fetch.failures for one in home.ledger.sources(keys=SLOW)} == {0}
-
     asked = [len(store.requests) for store in live.slow]
     refused = launched_by_a_sensor(live, SLOW[0])
-    wait_until(lambda: run_status(live, refused) in ENDED, 60, "the refusal of a late run")
+    wait_until(lambda: all_runs(live)[refused].status in ENDED, 60, "the refusal of a late run")
     assert [len(store.requests) for store in live.slow] == asked
+    assert lands_by_hand(live, SLOW[0])
 
 
 @pytest.mark.soak
-@pytest.mark.parametrize("time_around", range(10))
-def test_the_stop_holds_with_fifty_runs_waiting(live: Live, time_around: int):
-    found = drill(live, [SLOW[number % len(SLOW)] for number in range(AT_ONCE + 50)])
-    print(f"stop {time_around}: {found}")
-    assert found.last_request < 2
-    assert found.last_end < 10
+def test_the_stop_holds_with_fifty_runs_waiting_ten_times(live: Live):
+    drills = [told(drill(live, 50)) for _ in range(10)]
+    summed_up(drills)
+    assert max(found.last_request for found in drills) < 2
+    assert max(found.last_end for found in drills) < 10
+    assert lands_by_hand(live, SLOW[1])
+
+
+@pytest.mark.soak
+def test_the_stop_holds_with_twenty_runs_at_once(tmp_path: Path):
+    with dagster_dev(tmp_path / "place", at_once=20, pause=4) as crowded:
+        drills = [told(drill(crowded, 50, at_once=20)) for _ in range(2)]
+        summed_up(drills)
+        assert lands_by_hand(crowded, SLOW[0])
+    assert max(found.last_request for found in drills) < 2
+    assert max(found.last_end for found in drills) < 30
+
+
+def told(found: Drill) -> Drill:
+    print(f"\n{found}, load {os.getloadavg()[0]:.1f}", flush=True)
+    return found
+
+
+def summed_up(drills: Sequence[Drill]) -> None:
+    for name in ("last_request", "last_end"):
+        values = sorted(getattr(found, name) for found in drills)
+        middle = statistics.median(values)
+        print(f"{name}: min {values[0]:.2f}, median {middle:.2f}, max {values[-1]:.2f} s")
