@@ -155,7 +155,7 @@ def test_a_folder_of_dated_lists_is_history_oldest_first(place):
     landed = place.home.ledger.snapshots("acme")
     assert [f"{one.captured_at:%Y-%m-%d}" for one in landed] == ["2026-08-01", "2026-09-01"]
     assert skus(place) == {"A-1": False, "A-2": True, "A-3": True}
-    (folder / "2026-10-01.csv").write_bytes(csv_list(ACME[2:3]))
+    (folder / "2026-09-20.csv").write_bytes(csv_list(ACME[2:3]))
     place.fetch("acme")
     place.read(Kind.SUPPLIER)
     assert skus(place) == {"A-1": False, "A-2": False, "A-3": True}
