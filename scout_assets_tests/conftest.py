@@ -22,3 +22,14 @@ def loopback() -> Iterator[Loopback]:
 @pytest.fixture
 def home_root(tmp_path: Path) -> Path:
     return tmp_path / "home"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, else one worker ends alone: live tests, and whole pages of commands."""
+
+    def is_short(item: pytest.Item) -> bool:
+        return item.get_closest_marker("xdist_group") is None and not item.name.startswith(
+            "test_every_"
+        )
+
+    items.sort(key=is_short)

@@ -10,7 +10,6 @@ that fetch one source at once, one lands and the other sees that it did.
 """
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -27,6 +26,7 @@ from scout_assets.domain.control import SYSTEM
 from scout_assets.domain.failures import BadConfig, Critical, Permanent, ScoutFailure, Transient
 from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_sync
 from scout_assets.gateways.audit import note
+from scout_assets.gateways.landed import Page, Snapshot
 from scout_assets.gateways.ledger_rows import Base
 
 __all__ = [
@@ -105,36 +105,6 @@ class _SnapshotRow(Base):
     platform: Mapped[str]
     pages: Mapped[list[dict[str, Any]]]
     counters: Mapped[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Page:
-    """One answer within a snapshot: where from, its bytes' sha256, and its validators."""
-
-    role: str
-    url: str
-    sha256: str
-    etag: str | None = None
-    last_modified: str | None = None
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One fetch of one source. `number` counts per source from 1."""
-
-    source: str
-    number: int
-    hash: str
-    captured_at: datetime
-    pages: tuple[Page, ...]
-    counters: Mapping[str, int] = field(default_factory=dict)
-    platform: Platform = Platform.SHOPIFY
-
-    @staticmethod
-    def hash_of(pages: Sequence[Page]) -> str:
-        """sha256 over the pages' roles and hashes: equal when all bytes are equal."""
-        text = "\n".join(f"{page.role} {page.sha256}" for page in pages)
-        return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from scout_assets.domain.alerts import GIVE_UP_AFTER, Alert, Delivery, Severity
-from scout_assets.domain.failures import Permanent, Transient
+from scout_assets.domain.failures import Critical, Permanent, Transient
 from scout_assets.gateways.alerts import Alerts, Pass
 from scout_assets.gateways.channels import configured
 from scout_assets.gateways.ledger import Ledger
@@ -307,7 +307,7 @@ def test_a_real_webhook_that_recovers_gets_each_alert_once(alerts: Alerts, loopb
 def test_a_ledger_that_cannot_be_used_is_told(alerts: Alerts, tmp_path: Path):
     with Ledger(tmp_path / "ledger.sqlite").session() as session:
         session.execute(sa.text("ALTER TABLE alerts RENAME TO elsewhere"))
-    with pytest.raises(Transient, match="cannot be used now"):
+    with pytest.raises(Critical, match="is damaged"):
         alerts.raise_(alert(), NOW)
-    with pytest.raises(Transient, match="cannot be used now"):
+    with pytest.raises(Critical, match="is damaged"):
         deliver(alerts, Place())
