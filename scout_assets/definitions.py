@@ -26,13 +26,13 @@ from scout_assets.orchestration.brake import emergency_stop, go_auto
 from scout_assets.orchestration.changes import FEED_CHECK_INTERVAL, changed_sources
 from scout_assets.orchestration.due import due_sources, embeddings_behind
 from scout_assets.orchestration.failsafe import failure_budget
-from scout_assets.orchestration.intervals import seconds
+from scout_assets.orchestration.intervals import interval
 from scout_assets.orchestration.io_managers import WarehouseIOManager
 from scout_assets.orchestration.judging import review_follows
 from scout_assets.orchestration.maintenance import (
+    CLEANUP_SECONDS,
     build_maintenance,
     clean_regularly,
-    cleanup_seconds,
 )
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
 from scout_assets.orchestration.tags import SCOPE_TAG
@@ -110,13 +110,13 @@ def _sensors(home: ScoutHome) -> list[dg.SensorDefinition]:
     return [
         sources_changed,
         due_sources,
-        changed_sources(seconds(environment, "FEED_CHECK_INTERVAL", FEED_CHECK_INTERVAL)),
+        changed_sources(interval(environment, "FEED_CHECK_INTERVAL", FEED_CHECK_INTERVAL)),
         *flow_on(home),
-        embeddings_behind(seconds(environment, "EMBEDDING_UPDATE_INTERVAL", 3600)),
+        embeddings_behind(interval(environment, "EMBEDDING_UPDATE_INTERVAL", 3600)),
         supply.watched_lists,
         supply.analysis_jobs,
         review_follows,
-        clean_regularly(cleanup_seconds(environment)),
+        clean_regularly(interval(environment, "CLEANUP_INTERVAL", CLEANUP_SECONDS)),
         failure_budget,
         control_changed,
         watch_over,

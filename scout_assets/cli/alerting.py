@@ -81,7 +81,7 @@ def _ailment(one: ChannelState) -> str:
 
 @app.command("test")
 @explained
-def test_channels() -> None:
+def send_test() -> None:
     """Send a test message over every channel now, and say which worked."""
     found = Home.locate().channels
     worked = [_works(channel) for channel in found.channels]

@@ -60,25 +60,14 @@ class Dispatches:
     def due(self, now: datetime, kind: str | None = None) -> list[Due]:
         """Sources whose slot has passed, or that nobody has asked yet; none that is under way."""
         with self._ledger.session() as session:
-            return [due for _, due in self._due(session, now, kind)]
+            return [_due(row, now) for row in _due_rows(session, now, kind)]
 
-    def ask(self, keys: Iterable[str], reason: Reason, now: datetime) -> None:
-        """Make sources due now, between their slots."""
+    def ask(self, keys: Iterable[str] | None, reason: Reason, now: datetime) -> None:
+        """Make sources due now, between their slots; None means every active one."""
+        wanted = SourceRow.state == State.ACTIVE if keys is None else SourceRow.key.in_(list(keys))
         with self._ledger.session() as session:
-            session.execute(
-                sa.update(SourceRow)
-                .where(SourceRow.key.in_(list(keys)))
-                .values(full_due_at=now, due_reason=reason.value)
-            )
-
-    def ask_all(self, reason: Reason, now: datetime) -> None:
-        """Make every active source due now."""
-        with self._ledger.session() as session:
-            session.execute(
-                sa.update(SourceRow)
-                .where(SourceRow.state == State.ACTIVE)
-                .values(full_due_at=now, due_reason=reason.value)
-            )
+            due = {"full_due_at": now, "due_reason": reason.value}
+            session.execute(sa.update(SourceRow).where(wanted).values(due))
 
     def claim(
         self,
@@ -94,44 +83,21 @@ class Dispatches:
         makes more than `at_most` dispatches stays due.
         """
         with self._ledger.exclusive() as session:
-            found = dict(_by_key(self._due(session, now, kind)))
-            _erase(found, now, missed_before)
-            groups = grouped((due for _, due in found.values()), order)[: max(at_most, 0)]
-            rows = [_dispatch_row(kind, group, now) for group in groups]
-            for group in groups:
-                for one in group:
-                    row, _ = found[one.key]
-                    row.next_slots(now, one.scope)
-                    row.due_reason = None
-            session.add_all(rows)
+            _schedule(session)
+            rows = {
+                row.key: row
+                for row in _due_rows(session, now, kind)
+                if missed_before is None or not _erased(row, now, missed_before)
+            }
+            due = (_due(row, now) for row in rows.values())
+            groups = grouped(due, order)[: max(at_most, 0)]
+            for one in (one for group in groups for one in group):
+                rows[one.key].next_slots(now, one.scope)
+                rows[one.key].due_reason = None
+            dispatches = [_dispatch_row(kind, group, now) for group in groups]
+            session.add_all(dispatches)
             session.flush()
-            return tuple(_dispatch(row) for row in rows)
-
-    def _due(
-        self, session: Session, now: datetime, kind: str | None
-    ) -> list[tuple[SourceRow, Due]]:
-        at = SourceRow.changed_at
-        session.execute(
-            sa.update(SourceRow)
-            .where(*_UNSCHEDULED, _NEVER_ASKED)
-            .values(full_due_at=at, price_due_at=at)
-        )
-        for row in session.scalars(sa.select(SourceRow).where(*_UNSCHEDULED)):
-            row.next_slots(row.last_attempt_at or row.changed_at)
-        busy = {key for one in session.scalars(_open()) for key in one.slots}
-        query = (
-            sa.select(SourceRow)
-            .where(
-                SourceRow.state == State.ACTIVE,
-                SourceRow.failure_permanent.is_(False),
-                sa.or_(SourceRow.full_due_at <= now, SourceRow.price_due_at <= now),
-                sa.or_(SourceRow.next_attempt_at.is_(None), SourceRow.next_attempt_at <= now),
-            )
-            .order_by(SourceRow.key)
-        )
-        if kind is not None:
-            query = query.where(SourceRow.kind == kind)
-        return [(row, _due(row, now)) for row in session.scalars(query) if row.key not in busy]
+            return tuple(_dispatch(row) for row in dispatches)
 
     # Dispatches
 
@@ -205,16 +171,41 @@ class Dispatches:
             return sorted(source.key for source in missing)
 
 
+def _schedule(session: Session) -> None:
+    """Count slots where nobody has yet: from the last attempt; what was never asked is due."""
+    at = SourceRow.changed_at
+    session.execute(
+        sa.update(SourceRow)
+        .where(*_UNSCHEDULED, _NEVER_ASKED)
+        .values(full_due_at=at, price_due_at=at)
+    )
+    for row in session.scalars(sa.select(SourceRow).where(*_UNSCHEDULED)):
+        row.next_slots(row.last_attempt_at or row.changed_at)
+
+
+def _due_rows(session: Session, now: datetime, kind: str | None) -> list[SourceRow]:
+    """Active sources that are due, in key order, but for those under way."""
+    busy = {key for one in session.scalars(_open()) for key in one.slots}
+    unasked = sa.and_(SourceRow.full_due_at.is_(None), _NEVER_ASKED)
+    query = (
+        sa.select(SourceRow)
+        .where(
+            SourceRow.state == State.ACTIVE,
+            SourceRow.failure_permanent.is_(False),
+            sa.or_(SourceRow.full_due_at <= now, SourceRow.price_due_at <= now, unasked),
+            sa.or_(SourceRow.next_attempt_at.is_(None), SourceRow.next_attempt_at <= now),
+        )
+        .order_by(SourceRow.key)
+    )
+    if kind is not None:
+        query = query.where(SourceRow.kind == kind)
+    return [row for row in session.scalars(query) if row.key not in busy]
+
+
 def _open() -> sa.Select[_DispatchRow]:
     return (
         sa.select(_DispatchRow).where(_DispatchRow.ended_at.is_(None)).order_by(_DispatchRow.number)
     )
-
-
-def _by_key(
-    found: Iterable[tuple[SourceRow, Due]],
-) -> Iterable[tuple[str, tuple[SourceRow, Due]]]:
-    return ((row.key, (row, due)) for row, due in found)
 
 
 def _due(row: SourceRow, now: datetime) -> Due:
@@ -232,22 +223,14 @@ def _reason(row: SourceRow) -> Reason:
     return Reason.RETRY if row.failures else Reason.SLOT
 
 
-def _erase(
-    found: dict[str, tuple[SourceRow, Due]], now: datetime, missed_before: datetime | None
-) -> None:
-    """What was missed in manual waits for its next slot, which may have come since.
+def _erased(row: SourceRow, now: datetime, missed_before: datetime) -> bool:
+    """Whether it was missed in manual, and so waits for its next slot; that may have come since.
 
     What was never asked does not wait, nor what failed before and is to be tried again.
     """
-    if missed_before is None:
-        return
-    for key, (row, due) in list(found.items()):
-        if due.slot >= missed_before or due.reason in (Reason.NEW, Reason.RETRY):
-            continue
-        if _next_due(row, missed_before) <= now:
-            found[key] = row, _due(row, now)
-        else:
-            del found[key]
+    due = _due(row, now)
+    missed = due.slot < missed_before and due.reason not in (Reason.NEW, Reason.RETRY)
+    return missed and _next_due(row, missed_before) > now
 
 
 def _next_due(row: SourceRow, moment: datetime) -> datetime:

@@ -27,12 +27,7 @@ from dagster._core.scheduler.instigation import (
     InstigatorStatus,
     TickStatus,
 )
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-    WILL_RETRY_TAG,
-)
+from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._time import get_current_timestamp
 from dagster_shared.error import SerializableErrorInfo
 
@@ -44,6 +39,7 @@ from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.orchestration.control import is_automated
 from scout_assets.orchestration.resources import ScoutHome, Web
+from scout_assets.orchestration.tags import partition_range, partitions_of
 
 __all__ = ["deliver_alerts", "watch_over"]
 
@@ -272,18 +268,9 @@ class _Watch:
         self, run: dg.DagsterRun, found: dg.AssetCheckEvaluation
     ) -> Collection[str] | None:
         """The sources a check was about; None means all."""
-        if PARTITION_NAME_TAG in run.tags:
-            return [run.tags[PARTITION_NAME_TAG]]
-        ends = [run.tags.get(tag) for tag in (ASSET_PARTITION_RANGE_START_TAG,
-                                              ASSET_PARTITION_RANGE_END_TAG)]  # fmt: skip
-        if None in ends:
-            return None
         kind = found.asset_key.path[0].removesuffix("s")  # a lane is called after its kind
-        keys = list(self.instance.get_dynamic_partitions(kind))
-        if not set(ends) <= set(keys):  # retired meanwhile: nothing is known to be well again
-            return []
-        first, last = (keys.index(end) for end in ends if end is not None)
-        return keys[first : last + 1]
+        # A range whose end is retired holds none: nothing is known to be well again.
+        return partitions_of(run.tags, self.instance.get_dynamic_partitions(kind))
 
     # Sensors and schedules
 
@@ -372,11 +359,7 @@ def _few(names: Sequence[str]) -> str:
 
 def _about(run: dg.DagsterRun) -> str:
     """The partition or range of a run."""
-    if PARTITION_NAME_TAG in run.tags:
-        return run.tags[PARTITION_NAME_TAG]
-    ends = [run.tags.get(ASSET_PARTITION_RANGE_START_TAG, ""),
-            run.tags.get(ASSET_PARTITION_RANGE_END_TAG, "")]  # fmt: skip
-    return "…".join(filter(None, ends))
+    return "…".join(dict.fromkeys(partition_range(run.tags) or ()))
 
 
 def _failing_sources(found: dg.AssetCheckEvaluation) -> list[str]:

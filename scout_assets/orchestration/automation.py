@@ -93,7 +93,7 @@ def flow_on(home: ScoutHome) -> list[dg.SensorDefinition]:
             "flow_on",
             dg.AssetSelection.all() - PUBLISHED,
             "Carries what landed downstream, for exactly the partitions that landed. In auto, and "
-            "unless the setting stage_only or dry_run is on",
+            "unless the setting stage_only is on",
             home,
             paused,
         ),
@@ -109,9 +109,7 @@ def flow_on(home: ScoutHome) -> list[dg.SensorDefinition]:
 
 
 def paused(settings: Settings) -> str | None:
-    """Which setting keeps what landed from being carried on; None if none does."""
-    if settings.dry_run:
-        return "setting dry_run is on: nothing is carried on"
+    """Why what landed is not carried on; None if it is. A dry run is the brake's affair."""
     return "setting stage_only is on: snapshots stay as they are" if settings.stage_only else None
 
 

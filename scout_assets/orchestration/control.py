@@ -1,7 +1,7 @@
 """The brake: what acts by itself asks first, and the emergency stop ends what runs.
 
-Belongs here: telling automated runs from a person's, refusing and ending them, the job that a
-person launches in the UI. Does not belong here: the mode itself (`gateways.control`).
+Belongs here: telling automated runs from a person's, listing, refusing and ending them. Does not
+belong here: the mode itself (`gateways.control`), ticks and the jobs of the UI (`brake`).
 
 A run is automated when a schedule, a sensor or a condition launched it, also through a
 backfill. Keeping partitions in step with the sources is allowed in any mode. A person's run is
@@ -22,12 +22,9 @@ import dagster as dg
 from dagster._cli.utils import get_possibly_temporary_instance_for_cli
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus
 from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
     AUTO_MATERIALIZE_TAG,
     AUTOMATION_CONDITION_TAG,
     PARENT_RUN_ID_TAG,
-    PARTITION_NAME_TAG,
     RETRY_NUMBER_TAG,
     SCHEDULE_NAME_TAG,
     SENSOR_NAME_TAG,
@@ -35,7 +32,7 @@ from dagster._core.storage.tags import (
 
 from scout_assets.domain.control import ControlState
 from scout_assets.gateways.home import Home
-from scout_assets.orchestration.tags import DISPATCH_TAG, TRIGGER_TAG
+from scout_assets.orchestration.tags import DISPATCH_TAG, TRIGGER_TAG, partition_range
 
 __all__ = [
     "Ended",
@@ -191,13 +188,12 @@ def automated_runs(instance: dg.DagsterInstance, limit: int) -> list[dict[str, A
 
 def _told(record: dg.RunRecord) -> dict[str, Any]:
     run, tags = record.dagster_run, record.dagster_run.tags
-    first, last = tags.get(ASSET_PARTITION_RANGE_START_TAG), tags.get(ASSET_PARTITION_RANGE_END_TAG)
     number = tags.get(DISPATCH_TAG)
     return {
         "trigger": tags.get(TRIGGER_TAG) or next(tags[tag] for tag in AUTOMATED if tag in tags),
         "job": run.job_name,
         "assets": sorted(key.to_user_string() for key in run.asset_selection or ()),
-        "sources": f"{first}...{last}" if first and last else tags.get(PARTITION_NAME_TAG, ""),
+        "sources": "...".join(dict.fromkeys(partition_range(tags) or ())),
         "dispatch": int(number) if number else None,
         "status": run.status.value,
         "requested_at": record.create_timestamp.astimezone(UTC),

@@ -12,8 +12,6 @@ from datetime import timedelta
 
 import dagster as dg
 from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
     MAX_RUNTIME_SECONDS_TAG,
     PRIORITY_TAG,
     RUN_KEY_TAG,
@@ -38,6 +36,7 @@ from scout_assets.orchestration.tags import (
     REASON_TAG,
     SCOPE_TAG,
     TRIGGER_TAG,
+    range_tags,
 )
 
 __all__ = ["ASKING", "due_sources", "embeddings_behind"]
@@ -85,7 +84,7 @@ def due_sources(
     _expire(context.instance)
     waiting = _settled(opened, context.instance, web, state)
     if opened.trigger_on_startup and context.cursor != this_process():
-        opened.dispatches.ask_all(Reason.STARTUP, now)
+        opened.dispatches.ask(None, Reason.STARTUP, now)
     context.update_cursor(this_process())
     for kind in ASKING:
         order = context.instance.get_dynamic_partitions(kind)
@@ -112,12 +111,12 @@ def _request(dispatch: Dispatch) -> dg.RunRequest:
 
 def over(keys: Sequence[str], job: str, run_key: str, tags: Mapping[str, str]) -> dg.RunRequest:
     """One run of a job over neighbouring partitions."""
-    ends = {ASSET_PARTITION_RANGE_START_TAG: keys[0], ASSET_PARTITION_RANGE_END_TAG: keys[-1]}
+    one = len(keys) == 1
     return dg.RunRequest(
         run_key=run_key,
         job_name=job,
-        partition_key=keys[0] if len(keys) == 1 else None,
-        tags={**tags, **(ends if len(keys) > 1 else {})},
+        partition_key=keys[0] if one else None,
+        tags={**tags, **({} if one else range_tags(keys))},
     )
 
 

@@ -23,8 +23,8 @@ from scout_assets.orchestration.resources import ScoutHome
 __all__ = ["ATTEMPTS", "guarded", "judged"]
 
 ATTEMPTS = 3
-"""How often a step is tried again, after 10, 20 and 40 seconds."""
-FIRST_WAIT, LONGEST_WAIT = 10.0, 60.0
+"""How often a step is tried again."""
+LONGEST_WAIT = 60.0
 """Seconds; a step that waits keeps its place among the runs."""
 
 
@@ -34,7 +34,7 @@ def judged(home: ScoutHome, attempt: int) -> Iterator[None]:
     try:
         yield
     except Transient as failure:
-        wait = min(failure.retry_after or FIRST_WAIT * 2**attempt, LONGEST_WAIT)
+        wait = min(failure.retry_after or home.retry_seconds * 2**attempt, LONGEST_WAIT)
         wait *= random.uniform(1, 1.25)
         raise dg.RetryRequested(max_retries=ATTEMPTS, seconds_to_wait=wait) from failure
     except Critical as failure:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from scout_assets.domain.failures import BadConfig
 
-__all__ = ["seconds"]
+__all__ = ["interval"]
 
 
-def seconds(environment: Mapping[str, str], name: str, default: int) -> int:
-    """An interval in whole seconds. Raises BadConfig, naming the variable, for what is none."""
+def interval(environment: Mapping[str, str], name: str, default: int, unit: str = "seconds") -> int:
+    """A whole number of a unit. Raises BadConfig, naming the variable, for what is none."""
     text = environment.get(name, "").strip() or str(default)
     if not text.isdecimal() or int(text) == 0:
-        raise BadConfig(f"{name} is {text!r}: expected a whole number of seconds")
+        raise BadConfig(f"{name} is {text!r}: expected a whole number of {unit}")
     return int(text)

@@ -27,7 +27,6 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from scout_assets.domain.retention import RUNS_AFTER
 from scout_assets.gateways.maintenance import EXAMPLES, STEPS, Cleaned, attempted, chosen
 from scout_assets.gateways.whole_files import shrink_sqlite
-from scout_assets.orchestration import intervals
 from scout_assets.orchestration.brake import only_in_auto
 from scout_assets.orchestration.reporting import counters, in_full, table
 from scout_assets.orchestration.resources import ScoutHome, Web
@@ -37,7 +36,6 @@ __all__ = [
     "build_maintenance",
     "clean_regularly",
     "clean_runs",
-    "cleanup_seconds",
 ]
 
 CLEANUP_SECONDS = 3600
@@ -49,11 +47,6 @@ EVENTS = (
     dg.DagsterEventType.ASSET_OBSERVATION,
 )
 """What the state of a partition is read from."""
-
-
-def cleanup_seconds(environment: Mapping[str, str]) -> int:
-    """CLEANUP_INTERVAL, else the default. Raises BadConfig for what is no number of seconds."""
-    return intervals.seconds(environment, "CLEANUP_INTERVAL", CLEANUP_SECONDS)
 
 
 class MaintenanceConfig(dg.Config):

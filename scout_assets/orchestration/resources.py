@@ -22,11 +22,13 @@ class ScoutHome(dg.ConfigurableResource[Any]):
     """Folder of warehouse, ledger and artifacts, and the list of sources.
 
     Empty fields mean the environment (`SCOUT_HOME`, `SCOUT_SOURCES`), else `.scout` and
-    `sources.yaml` in the working directory.
+    `sources.yaml` in the working directory. `retry_seconds`: how long a step waits before it is
+    tried again, twice as long each time.
     """
 
     root: str = ""
     sources_file: str = ""
+    retry_seconds: float = 10.0
 
     def setup_for_execution(self, context: dg.InitResourceContext) -> None:
         """Refuses an automated run while the mode is manual, also one that waited in the queue.

@@ -25,6 +25,7 @@ from scout_assets.gateways.readers import analysis
 from scout_assets.gateways.watched import look_at
 from scout_assets.orchestration.assets.sources import MASTER_LIST, register_partitions
 from scout_assets.orchestration.brake import only_in_auto, skipped_in_manual
+from scout_assets.orchestration.intervals import interval
 from scout_assets.orchestration.reporting import table
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -50,10 +51,7 @@ AFTER_ITEMS = [
 
 def sync_hours(environment: Mapping[str, str]) -> int:
     """SYNC_INTERVAL_HOURS, else the default. Raises BadConfig for what is no number."""
-    text = environment.get("SYNC_INTERVAL_HOURS", "").strip() or str(SYNC_INTERVAL_HOURS)
-    if not text.isdigit():
-        raise BadConfig(f"SYNC_INTERVAL_HOURS is {text!r}: expected a whole number of hours")
-    return int(text)
+    return interval(environment, "SYNC_INTERVAL_HOURS", SYNC_INTERVAL_HOURS, "hours")
 
 
 EVEN_HOURS = tuple(hours for hours in range(1, 25) if 24 % hours == 0)

@@ -189,10 +189,7 @@ def test_a_source_that_was_never_asked_was_not_missed(place: Place):
 @pytest.mark.parametrize("reason", [Reason.CHANGE, Reason.STARTUP])
 def test_sources_may_be_asked_for_between_slots(place: Place, reason: Reason):
     place.declare("a", "b", full_cadence="0 0 1 * *")
-    if reason is Reason.CHANGE:
-        place.dispatches.ask(["b"], reason, at(1))
-    else:
-        place.dispatches.ask_all(reason, at(1))
+    place.dispatches.ask(["b"] if reason is Reason.CHANGE else None, reason, at(1))
     (dispatch,) = place.claim(1.1)
     assert dispatch.reason is reason
     place.done(dispatch, 1.2)

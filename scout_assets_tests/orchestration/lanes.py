@@ -54,7 +54,9 @@ class World:
         assert self.run("__ASSET_JOB", selection=["catalogue/sources"]).success
 
     def defs(self, minutes: int = 0, web: Web | None = None) -> dg.Definitions:
-        home = ScoutHome(root=str(self.home_root), sources_file=str(self.sources_file))
+        home = ScoutHome(
+            root=str(self.home_root), sources_file=str(self.sources_file), retry_seconds=0.01
+        )
         return build_defs(home=home, web=web or TestWeb(minutes=minutes))
 
     def run(

@@ -17,7 +17,8 @@ from scout_assets.domain.retention import RUNS_AFTER
 from scout_assets.domain.tables import TABLES
 from scout_assets.gateways.backup import backup, restore
 from scout_assets.gateways.maintenance import STEPS, Cleaned
-from scout_assets.orchestration.maintenance import clean_regularly, clean_runs, cleanup_seconds
+from scout_assets.orchestration.intervals import interval
+from scout_assets.orchestration.maintenance import CLEANUP_SECONDS, clean_regularly, clean_runs
 from scout_assets_tests.orchestration.commands import PROJECT
 from scout_assets_tests.orchestration.lanes import TestWeb, World, materialized, rows
 from scout_assets_tests.orchestration.ticks import tick
@@ -136,13 +137,17 @@ def test_one_cleaning_at_a_time(store: World):
     assert len(tick(store, "clean_regularly").requests) == 1
 
 
+def every(environment: dict[str, str]) -> int:
+    return interval(environment, "CLEANUP_INTERVAL", CLEANUP_SECONDS)
+
+
 def test_the_interval_is_the_environments():
-    assert cleanup_seconds({}) == cleanup_seconds({"CLEANUP_INTERVAL": " "}) == 3600
-    assert cleanup_seconds({"CLEANUP_INTERVAL": "5400"}) == 5400
+    assert every({}) == every({"CLEANUP_INTERVAL": " "}) == 3600
+    assert every({"CLEANUP_INTERVAL": "5400"}) == 5400
     assert clean_regularly(5400).minimum_interval_seconds == 5400
     for wrong in ("hourly", "0", "-1", "1.5"):
         with pytest.raises(BadConfig, match="CLEANUP_INTERVAL is"):
-            cleanup_seconds({"CLEANUP_INTERVAL": wrong})
+            every({"CLEANUP_INTERVAL": wrong})
 
 
 def test_old_ticks_are_dagsters_to_remove(tmp_path: Path):

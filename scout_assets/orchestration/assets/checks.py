@@ -8,18 +8,13 @@ where. Only schema and referential integrity block what follows.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import dagster as dg
-from dagster._core.storage.tags import (
-    ASSET_PARTITION_RANGE_END_TAG,
-    ASSET_PARTITION_RANGE_START_TAG,
-    PARTITION_NAME_TAG,
-)
 
 from scout_assets.domain import quality
 from scout_assets.domain.cadence import stale_since
@@ -43,6 +38,7 @@ from scout_assets.gateways.readers import analysis
 from scout_assets.orchestration.guard import guarded
 from scout_assets.orchestration.reporting import table as as_table
 from scout_assets.orchestration.resources import ScoutHome, Web
+from scout_assets.orchestration.tags import partitions_of
 
 __all__ = ["build_checks", "build_supplier_checks"]
 
@@ -303,7 +299,9 @@ def _checks(kind: Kind, lane: str, name: str, rules: Sequence[_Rule]) -> dg.Asse
         context: dg.AssetCheckExecutionContext, home: ScoutHome, web: Web
     ) -> Iterator[dg.AssetCheckResult]:
         opened = home.open()
-        known = opened.ledger.sources(kind, State.ACTIVE, _partitions(context, kind))
+        # Without partitions the checks run by themselves, over all sources.
+        keys = partitions_of(context.run.tags, context.instance.get_dynamic_partitions(kind))
+        known = opened.ledger.sources(kind, State.ACTIVE, keys)
         seen = _Evidence(opened, kind, known, web.now())
         chosen = context.selected_asset_check_keys
         for rule in rules:
@@ -314,19 +312,6 @@ def _checks(kind: Kind, lane: str, name: str, rules: Sequence[_Rule]) -> dg.Asse
                 yield _result(lane, rule, found, len(known))
 
     return checks
-
-
-def _partitions(context: dg.AssetCheckExecutionContext, kind: Kind) -> list[str] | None:
-    """The sources this run is about; None, all of them, when the checks run by themselves."""
-    tags: Mapping[str, str] = context.run.tags
-    if PARTITION_NAME_TAG in tags:
-        return [tags[PARTITION_NAME_TAG]]
-    if ASSET_PARTITION_RANGE_START_TAG not in tags:
-        return None
-    keys = list(context.instance.get_dynamic_partitions(kind))
-    first = keys.index(tags[ASSET_PARTITION_RANGE_START_TAG])
-    last = keys.index(tags[ASSET_PARTITION_RANGE_END_TAG])
-    return keys[first : last + 1]
 
 
 def _result(lane: str, rule: _Rule, found: Sequence[Finding], sources: int) -> dg.AssetCheckResult:
