@@ -22,9 +22,10 @@ from scout_assets.orchestration.assets.price_alerts import price_alerts
 from scout_assets.orchestration.assets.sources import master_list, sources
 from scout_assets.orchestration.assets.suppliers import build_suppliers
 from scout_assets.orchestration.automation import flow_on, sources_changed
+from scout_assets.orchestration.behind import left_behind
 from scout_assets.orchestration.brake import emergency_stop, go_auto
 from scout_assets.orchestration.changes import FEED_CHECK_INTERVAL, changed_sources
-from scout_assets.orchestration.due import due_sources, embeddings_behind
+from scout_assets.orchestration.due import due_sources
 from scout_assets.orchestration.failsafe import failure_budget
 from scout_assets.orchestration.intervals import interval
 from scout_assets.orchestration.io_managers import WarehouseIOManager
@@ -112,7 +113,7 @@ def _sensors(home: ScoutHome) -> list[dg.SensorDefinition]:
         due_sources,
         changed_sources(interval(environment, "FEED_CHECK_INTERVAL", FEED_CHECK_INTERVAL)),
         *flow_on(home),
-        embeddings_behind(interval(environment, "EMBEDDING_UPDATE_INTERVAL", 3600)),
+        left_behind(interval(environment, "EMBEDDING_UPDATE_INTERVAL", 3600)),
         supply.watched_lists,
         supply.analysis_jobs,
         review_follows,

@@ -25,7 +25,8 @@ from scout_assets.domain.failures import BadConfig, Critical, Refused
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.control import Control
 from scout_assets.gateways.home import Home
-from scout_assets.gateways.ledger import HEAD, Ledger
+from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.ledger_database import HEAD
 from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.whole_files import (
     copy_sqlite,

@@ -12,6 +12,7 @@ longer be read, or over which a reader crashes, goes to quarantine as one row.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from scout_assets.domain.capture import RawSnapshot, Reader
 from scout_assets.domain.failures import BrokenContract, Crashed, contained
@@ -32,7 +33,7 @@ from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
 
-__all__ = ["CATALOGUE_TABLES", "CaughtUp", "catch_up"]
+__all__ = ["CATALOGUE_TABLES", "CaughtUp", "catch_up", "left_behind"]
 
 CATALOGUE_TABLES: tuple[Table, ...] = (PARENTS, PRODUCTS, OFFERS, QUARANTINE)
 
@@ -118,6 +119,27 @@ def catch_up(
         {key: work.captures[-1].notices for key, work in works.items() if work.captures},
         [crash for work in works.values() for crash in work.crashes],
     )
+
+
+def left_behind(
+    kind: str,
+    sources: Sequence[Source],
+    tables: Sequence[Table],
+    ledger: Ledger,
+    warehouse: Warehouse,
+    reader: Reader,
+    before: datetime,
+) -> tuple[list[str], list[str]]:
+    """Sources whose last snapshot landed before that time; and of those, whose it is in none of
+    the tables: a run that was to fold it in never did."""
+    landed = ledger.last_landings([source.key for source in sources])
+    settled = [s for s in sources if s.key in landed and landed[s.key][1] < before]
+    reached: Counter[str] = Counter()
+    for table in tables:
+        for key, mark in warehouse.watermarks(table, kind).items():
+            reached[key] = max(reached[key], mark.snapshot)
+    late = (s for s in settled if reached[s.key] < landed[s.key][0])
+    return [s.key for s in settled], [s.key for s in late if reader.ready(s)]
 
 
 def _stand(

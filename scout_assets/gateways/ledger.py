@@ -9,28 +9,25 @@ vouches for bytes that did not land. Its number is claimed by the primary key, s
 that fetch one source at once, one lands and the other sees that it did.
 """
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from scout_assets.domain.cadence import Scope, next_attempt, slot_after
 from scout_assets.domain.control import SYSTEM
-from scout_assets.domain.failures import BadConfig, Critical, Permanent, ScoutFailure, Transient
+from scout_assets.domain.failures import BadConfig, Permanent, ScoutFailure, Transient
 from scout_assets.domain.sources import Platform, Source, State, SyncPlan, plan_sync
 from scout_assets.gateways.audit import note
 from scout_assets.gateways.landed import Page, Snapshot
+from scout_assets.gateways.ledger_database import LedgerDatabase
 from scout_assets.gateways.ledger_rows import Base
 
 __all__ = [
-    "HEAD",
     "Base",
     "FetchState",
     "KnownSource",
@@ -40,9 +37,6 @@ __all__ = [
     "SourceRow",
     "metadata",
 ]
-
-HEAD = "0005"
-"""The newest migration; a test compares it with migrations/versions."""
 
 PLACES = {"file": "sources.yaml", "master": "the suppliers' master list"}
 """Where sources of an origin are declared, as people call it."""
@@ -147,70 +141,8 @@ class KnownSource:
         return asked_at is None or asked_at < self.changed_at
 
 
-class Ledger:
-    """Small operational state in SQLite (WAL). `path`: the database file.
-
-    Others' transactions are waited for, `wait_seconds` at most.
-    """
-
-    def __init__(self, path: Path, wait_seconds: float = 30) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds})
-        sa.event.listen(self._engine, "connect", _pragmas)
-        self._migrate()
-
-    def _migrate(self) -> None:
-        with self._explained():
-            found = self._revision()
-            if found == HEAD:
-                return
-            if found is not None and found > HEAD:
-                raise BadConfig(
-                    f"ledger {self.path} is of a newer version ({found}) than this program "
-                    f"({HEAD}): use that version, or `scout restore` a backup of this one"
-                )
-            from scout_assets.gateways.migrations import upgrade  # alembic takes long to import
-
-            upgrade(self._engine)
-
-    def _revision(self) -> str | None:
-        with self._engine.connect() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-
-    def close(self) -> None:
-        """Let go of the file, for somebody who copies or replaces it; the next use opens it."""
-        self._engine.dispose()
-
-    @contextlib.contextmanager
-    def session(self) -> Iterator[Session]:
-        """One short transaction. Raises Transient when the file stays locked, Critical when it is
-        damaged."""
-        with self._explained(), Session(self._engine) as session, session.begin():
-            yield session
-
-    @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
-        try:
-            yield
-        except IntegrityError:
-            raise  # the caller's affair
-        except DatabaseError as error:
-            if isinstance(error, OperationalError) and "no such" not in str(error.orig):
-                raise Transient(f"ledger {self.path} cannot be used now: {error.orig}") from error
-            raise Critical(
-                f"ledger {self.path} is damaged ({error.orig}): `scout stop` what runs, then "
-                "`scout restore` a backup"
-            ) from error
-
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[Session]:
-        """One short transaction that reads and then writes: no other writes in between."""
-        with self.session() as session:
-            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
-            yield session
+class Ledger(LedgerDatabase):
+    """Sources and their snapshots. Failures of the database are those of `LedgerDatabase`."""
 
     # Sources
 
@@ -421,6 +353,20 @@ class Ledger:
         with self.session() as session:
             return {(source, sha256) for source, sha256 in session.execute(sa.text(query))}
 
+    def last_landings(self, keys: Sequence[str]) -> dict[str, tuple[int, datetime]]:
+        """The number of each source's last snapshot, and when it landed."""
+        newest = (
+            sa.select(
+                _SnapshotRow.source,
+                sa.func.max(_SnapshotRow.number),
+                sa.func.max(_SnapshotRow.landed_at),
+            )
+            .where(_SnapshotRow.source.in_(keys))
+            .group_by(_SnapshotRow.source)
+        )
+        with self.session() as session:
+            return {source: (number, at) for source, number, at in session.execute(newest)}
+
     def landed_since(self, since: datetime) -> int:
         """How many snapshots landed at that time or later."""
         query = sa.select(sa.func.count()).where(_SnapshotRow.landed_at >= since)
@@ -458,13 +404,6 @@ class Ledger:
                 )
                 .values(pages=[asdict(page) for page in pages])
             )
-
-
-def _pragmas(connection: DBAPIConnection, _: object) -> None:
-    cursor = connection.cursor()
-    for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
 
 
 def _note(

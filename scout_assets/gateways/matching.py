@@ -17,6 +17,7 @@ from scout_assets.domain import best_prices, linking, supply
 from scout_assets.domain.best_prices import Good
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.history import Row
+from scout_assets.domain.money import Rates
 from scout_assets.domain.review import REVIEW_LASTS, Status, standing
 from scout_assets.domain.sources import State
 from scout_assets.domain.tables import (
@@ -33,7 +34,15 @@ from scout_assets.gateways.compared import Compared
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.warehouse import Batch, Watermark
 
-__all__ = ["CATALOGUE", "Matched", "best_price_batch", "match_all", "proposals_expired"]
+__all__ = [
+    "CATALOGUE",
+    "Matched",
+    "best_price_batch",
+    "best_prices_behind",
+    "match_all",
+    "matches_behind",
+    "proposals_expired",
+]
 
 CATALOGUE = "catalogue"
 """Kind and source of tables that are about all sources at once."""
@@ -61,10 +70,7 @@ def match_all(home: Home, now: datetime, anew: bool = False) -> Matched:
     """
     rows = Compared(home)
     before = rows.of("matches")
-    version = f"{linking.VERSION}({_inputs(home)};{home.decisions.state()})"
-    anew = anew or _any_expired(before, now)
-    marks = home.warehouse.watermarks(SUPPLIER_ITEMS, Kind.SUPPLIER)
-    due = {table.name: _due(home, table, marks, version, anew) for table in (MATCHES, DRAFTS)}
+    due = _all_due(home, anew or _any_expired(before, now))
     if not any(due.values()):
         return Matched(_batch(MATCHES, [], {}), _batch(DRAFTS, [], {}), {"slices/unchanged": 1})
     linked = linking.link(
@@ -106,6 +112,17 @@ def _any_expired(before: Sequence[Row], now: datetime) -> bool:
     )
 
 
+def matches_behind(home: Home) -> bool:
+    """Whether an input of the matches has changed since they were made."""
+    return any(_all_due(home, False).values())
+
+
+def _all_due(home: Home, anew: bool) -> dict[str, dict[str, Watermark]]:
+    version = f"{linking.VERSION}({_inputs(home)};{home.decisions.state()})"
+    marks = home.warehouse.watermarks(SUPPLIER_ITEMS, Kind.SUPPLIER)
+    return {table.name: _due(home, table, marks, version, anew) for table in (MATCHES, DRAFTS)}
+
+
 def _due(
     home: Home, table: Table, items: Mapping[str, Watermark], version: str, anew: bool
 ) -> dict[str, Watermark]:
@@ -140,10 +157,8 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
     """The lowest comparable price of each product and draft; no slice when nothing changed."""
     today = now.date()
     rates = home.rates.until(today)
-    version = f"2({_inputs(home)};{_matched(home)};{_digest(rates)})"
-    known = home.warehouse.watermarks(BEST_PRICES, CATALOGUE).get(CATALOGUE)
-    target = Watermark(1, version)
-    if not target.replaces(known):
+    target = _best_prices_due(home, rates)
+    if target is None:
         return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow([]), {})
     rows = Compared(home)
     products = {row["product_id"]: row for row in rows.products}
@@ -157,6 +172,17 @@ def best_price_batch(home: Home, now: datetime) -> Batch:
     for row in found:
         row["kind"], row["source"] = CATALOGUE, CATALOGUE
     return Batch(BEST_PRICES, CATALOGUE, BEST_PRICES.arrow(found), {CATALOGUE: target})
+
+
+def best_prices_behind(home: Home, now: datetime) -> bool:
+    """Whether an input of the best prices, as a rate, has changed since they were found."""
+    return _best_prices_due(home, home.rates.until(now.date())) is not None
+
+
+def _best_prices_due(home: Home, rates: Rates) -> Watermark | None:
+    target = Watermark(1, f"2({_inputs(home)};{_matched(home)};{_digest(rates)})")
+    known = home.warehouse.watermarks(BEST_PRICES, CATALOGUE).get(CATALOGUE)
+    return target if target.replaces(known) else None
 
 
 def _matched(home: Home) -> str:

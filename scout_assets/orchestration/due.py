@@ -1,7 +1,8 @@
-"""What is due becomes runs: the sensors `due_sources` and `embeddings_behind`.
+"""What is due becomes runs: the sensor `due_sources`.
 
 Belongs here: what is asked of Dagster for a dispatch, and what became of its run. Does not belong
-here: which sources are due (`gateways.dispatch`), what a run does (`assets.snapshots`).
+here: which sources are due (`gateways.dispatch`), what a run does (`assets.snapshots`), what was
+left behind (`behind`).
 
 The tick of `due_sources` reads the ledger only, never the network. A run brings snapshots; what
 landed is carried on by `flow_on`, for exactly the partitions that landed.
@@ -21,15 +22,14 @@ from dagster._time import get_current_timestamp
 
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.control import ControlState
-from scout_assets.domain.dispatch import WAITING_AT_MOST, Dispatch, Reason, neighbours
+from scout_assets.domain.dispatch import WAITING_AT_MOST, Dispatch, Reason
 from scout_assets.gateways.control import this_process
 from scout_assets.gateways.home import Home
-from scout_assets.orchestration.assets.lane import not_embedded
+from scout_assets.orchestration.assets.snapshots import told_later
 from scout_assets.orchestration.assets.sources import register_partitions
-from scout_assets.orchestration.automation import paused
-from scout_assets.orchestration.brake import only_in_auto, rehearsed
+from scout_assets.orchestration.brake import rehearsed
 from scout_assets.orchestration.control import WAITING, is_automated
-from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
+from scout_assets.orchestration.resources import ScoutHome, Web
 from scout_assets.orchestration.tags import (
     DISPATCH_TAG,
     HARD_LIMIT_SECONDS,
@@ -39,18 +39,19 @@ from scout_assets.orchestration.tags import (
     range_tags,
 )
 
-__all__ = ["ASKING", "due_sources", "embeddings_behind"]
+__all__ = ["ASKING", "LONGEST_WAIT", "due_sources", "over"]
 
+ASKED = {
+    Kind.ROASTER: dg.AssetKey(["roasters", "snapshots"]),
+    Kind.SUPPLIER: dg.AssetKey(["suppliers", "price_lists"]),
+}
 ASKING = {
     kind: dg.define_asset_job(
-        f"ask_{lane}",
-        dg.AssetSelection.assets([lane, asset]),
-        description=f"Asks {lane} for what they have: `{lane}/{asset}` alone. `flow_on` follows",
+        f"ask_{asset.path[0]}",
+        dg.AssetSelection.assets(asset),
+        description=f"Asks for what they have: `{asset.to_user_string()}` alone. `flow_on` follows",
     )
-    for kind, lane, asset in (
-        (Kind.ROASTER, "roasters", "snapshots"),
-        (Kind.SUPPLIER, "suppliers", "price_lists"),
-    )
+    for kind, asset in ASKED.items()
 }
 """The job of each lane that asks its sources."""
 
@@ -120,57 +121,6 @@ def over(keys: Sequence[str], job: str, run_key: str, tags: Mapping[str, str]) -
     )
 
 
-EMBEDDED = {Kind.ROASTER: "roasters"}
-EMBEDDING = {
-    kind: dg.define_asset_job(
-        f"embed_{lane}",
-        dg.AssetSelection.assets([lane, "embeddings"], [lane, "vector_index"]),
-        description=f"Brings embeddings and search index of {lane} up to date",
-    )
-    for kind, lane in EMBEDDED.items()
-}
-
-
-def embeddings_behind(seconds: int) -> dg.SensorDefinition:
-    """Looks every so many seconds (EMBEDDING_UPDATE_INTERVAL) for texts without embeddings."""
-
-    @dg.sensor(
-        name="embeddings_behind",
-        jobs=list(EMBEDDING.values()),
-        minimum_interval_seconds=seconds,
-        default_status=dg.DefaultSensorStatus.RUNNING,
-        description=(
-            f"Every {seconds} s: embeds and indexes what `flow_on` left behind, as after a "
-            "failure or with another model. In auto only"
-        ),
-    )
-    @only_in_auto
-    def behind(
-        context: dg.SensorEvaluationContext, home: ScoutHome, web: Web, embedding: Embedding
-    ) -> Iterator[dg.RunRequest | dg.SkipReason]:
-        opened, model = home.open(), embedding.embedder().model
-        settings = opened.control.state().settings
-        why = paused(settings)
-        found = 0
-        for kind, job in EMBEDDING.items() if why is None else ():
-            order = context.instance.get_dynamic_partitions(kind)
-            late = not_embedded(opened.warehouse, kind, order, model, settings.publish_enabled)
-            for keys in neighbours(late, order):
-                found += 1
-                run_key = f"{keys[0]}-{len(keys)}-{web.now():%Y%m%dT%H%M%S}"
-                asked = over(keys, job.name, run_key, {TRIGGER_TAG: "embeddings_behind"})
-                yield asked if settings.publish_enabled else _without_index(asked, kind)
-        if not found:
-            yield dg.SkipReason(why or "every text is embedded and indexed")
-
-    return behind
-
-
-def _without_index(asked: dg.RunRequest, kind: Kind) -> dg.RunRequest:
-    """Embeddings alone: the search index is what people are shown."""
-    return asked._replace(asset_selection=[dg.AssetKey([EMBEDDED[kind], "embeddings"])])
-
-
 def _settled(
     home: Home, instance: dg.DagsterInstance, web: Web, state: ControlState
 ) -> list[Dispatch]:
@@ -186,16 +136,29 @@ def _settled(
         ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
         if ended == dg.DagsterRunStatus.CANCELED.value and not stopped:
             home.dispatches.end(one.number, ended, now)
+            _tell_of_landed(home, instance, one)
         elif ended is not None:
             home.dispatches.lost(one.number, ended, now)
+            _tell_of_landed(home, instance, one)
         elif one.started_at is not None:
             if now - one.started_at > 2 * LONGEST_WAIT:
                 home.dispatches.lost(one.number, "LOST", now)
+                _tell_of_landed(home, instance, one)
         elif stopped or not partitions[Kind(one.kind)].issuperset(one.keys):
             home.dispatches.lost(one.number, "WITHDRAWN", now)
         else:
             waiting.append(one)
     return waiting
+
+
+def _tell_of_landed(home: Home, instance: dg.DagsterInstance, dispatch: Dispatch) -> None:
+    """A run tells Dagster what landed when it is through; of one that never was, we do, so that
+    automation carries it on."""
+    landed = home.ledger.last_landings(dispatch.keys).items()
+    fresh = [key for key, (_, at) in landed if at >= dispatch.requested_at]
+    for key, snapshot in home.ledger.latest_snapshots(fresh).items():
+        event = told_later(ASKED[Kind(dispatch.kind)], key, snapshot)
+        instance.report_runless_asset_event(event)
 
 
 def _ended(instance: dg.DagsterInstance, dispatch: Dispatch) -> str | None:

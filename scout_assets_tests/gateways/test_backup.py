@@ -21,7 +21,8 @@ from scout_assets.domain.tables import PRODUCTS, TABLES
 from scout_assets.gateways import backup as taking
 from scout_assets.gateways.backup import Manifest, backup, restore
 from scout_assets.gateways.home import Home
-from scout_assets.gateways.ledger import HEAD, Ledger
+from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.ledger_database import HEAD
 from scout_assets.gateways.migrations import config
 from scout_assets_tests.supplies import Installation, coffees, csv_list
 

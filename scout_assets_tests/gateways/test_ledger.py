@@ -23,7 +23,8 @@ from scout_assets.gateways import (
     migrations,
     price_rules,
 )
-from scout_assets.gateways.ledger import HEAD, Ledger, Page, Snapshot, metadata
+from scout_assets.gateways.ledger import Ledger, Page, Snapshot, metadata
+from scout_assets.gateways.ledger_database import HEAD
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PAGE = Page("products", "https://berg.example/products.json", "ab" * 32, '"e1"', None)

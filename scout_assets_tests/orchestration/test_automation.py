@@ -68,7 +68,7 @@ def test_what_was_landed_for_prices_is_in_the_next_full_refresh(world: World):
         ("flow_on", {"dry_run": True}, "dry_run is on"),
         ("publish_on", {"stage_only": True}, "stage_only is on"),
         ("publish_on", {"publish_enabled": False}, "publish_enabled is off"),
-        ("embeddings_behind", {"stage_only": True}, "stage_only is on"),
+        ("left_behind", {"stage_only": True}, "stage_only is on"),
     ],
 )
 def test_settings_hold_back_what_follows(world: World, name: str, setting, why: str):
@@ -78,15 +78,49 @@ def test_settings_hold_back_what_follows(world: World, name: str, setting, why: 
     assert why in held.skipped
 
 
-def test_texts_that_were_left_behind_are_embedded(world: World):
-    assert tick(world, "embeddings_behind").skipped == "every text is embedded and indexed"
+def left_behind(world: World, minutes: int) -> list[tuple[str | None, str | None, set[str]]]:
+    """Job, partition and assets of each run that is asked for."""
+    return [
+        (one.job_name, one.partition_key, {"/".join(key.path) for key in one.asset_selection or ()})
+        for one in tick(world, "left_behind", minutes=minutes).requests
+    ]
+
+
+LANE = {f"roasters/{name}" for name in ("stats", "embeddings", "vector_index")} | AFTER_ALL
+
+
+def test_what_landed_and_was_not_carried_on_is_after_an_hour(world: World):
     (world.root / "berg.json").write_bytes(shopify_page([shopify_product(1), shopify_product(2)]))
-    lane = [f"roasters/{name}" for name in ("snapshots", "parents", "products")]
+    assert world.run("roasters", "berg", minutes=1, selection=["roasters/snapshots"]).success
+    compared = ("match_and_compare", None, {"catalogue/best_prices"})
+    assert left_behind(world, minutes=60) == [compared], "its hour is not over"
+    assert left_behind(world, minutes=62) == [("carry_on_roasters", "berg", LANE), compared]
+    assert world.run("carry_on_roasters", "berg", minutes=62).success
+    assert world.home.warehouse.read("search_documents").num_rows == 2
+    assert world.run("match_and_compare", minutes=62).success
+    assert tick(world, "left_behind", minutes=63).skipped == "everything shows what landed"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [("parents", "products"), ("offers",), ("parents", "products", "offers", "stats")],
+    ids=["products", "prices", "all but embeddings"],
+)
+def test_what_does_not_show_the_last_rows_is_made(world: World, made: tuple[str, ...]):
+    (world.root / "berg.json").write_bytes(shopify_page([shopify_product(1), shopify_product(2)]))
+    lane = [f"roasters/{name}" for name in ("snapshots", *made)]
     assert world.run("roasters", "berg", minutes=1, selection=lane).success
-    (asked,) = tick(world, "embeddings_behind", minutes=2).requests
-    assert (asked.job_name, asked.partition_key) == ("embed_roasters", "berg")
-    assert world.run("embed_roasters", "berg", minutes=3).success
-    assert tick(world, "embeddings_behind", minutes=4).requests == ()
+    assert left_behind(world, minutes=62)[0] == ("carry_on_roasters", "berg", LANE)
+
+
+def test_what_people_are_shown_stays_when_it_is_not_to_be_published(world: World):
+    world.home.control.set({"publish_enabled": False}, "ana", TestWeb().now())
+    assert left_behind(world, minutes=62) == []
+    (world.root / "berg.json").write_bytes(shopify_page([shopify_product(1), shopify_product(2)]))
+    assert world.run("roasters", "berg", minutes=1, selection=["roasters/snapshots"]).success
+    assert left_behind(world, minutes=62) == [
+        ("carry_on_roasters", "berg", LANE - {"roasters/vector_index"})
+    ]
 
 
 def test_sources_are_read_again_every_so_many_hours_in_any_mode(world: World):

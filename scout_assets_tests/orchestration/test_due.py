@@ -14,6 +14,7 @@ from scout_assets_tests.orchestration.lanes import TestWeb, World
 from scout_assets_tests.orchestration.ticks import tick
 from scout_assets_tests.stores import declared, serve_shopify, shopify_page, shopify_product
 
+SNAPSHOTS = dg.AssetKey(["roasters", "snapshots"])
 BY_SENSOR = {"dagster/sensor_name": "due_sources"}
 
 
@@ -159,6 +160,23 @@ def test_what_a_dead_run_did_not_ask_is_asked_again(world: World):
     again = request(world, 5)
     assert again.tags["dagster/asset_partition_range_start"] == "b"
     assert world.home.dispatches.latest()[-1].outcome == "FAILURE"
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED])
+def test_what_a_dead_run_landed_is_told_to_dagster_for_it(world: World, status):
+    asked = request(world)
+    landing = world.run("ask_roasters", "a", minutes=1, selection=["roasters/snapshots"])
+    world.instance.delete_run(landing.run_id)  # as if it had died before it told
+    world.instance.event_log_storage.wipe_asset(SNAPSHOTS)
+    begun(world, asked, status)
+    tick(world, "due_sources", minutes=5)
+    assert world.instance.get_materialized_partitions(SNAPSHOTS) == {"a"}
+    (record,) = world.instance.fetch_materializations(SNAPSHOTS, limit=10).records
+    event = record.asset_materialization
+    assert event.description == "Landed by a run that ended before it told"
+    assert event.tags["dagster/data_version"] == event.metadata["sha256"].value
+    tick(world, "due_sources", minutes=6)
+    assert len(world.instance.fetch_materializations(SNAPSHOTS, limit=10).records) == 1
 
 
 def test_a_run_a_person_cancelled_waits_for_the_next_slot(world: World):

@@ -45,7 +45,7 @@ from scout_assets.orchestration.reporting import (
 )
 from scout_assets.orchestration.resources import Embedding, ScoutHome
 
-__all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows", "not_embedded"]
+__all__ = ["CatalogueConfig", "Lane", "build_lane", "build_rows", "derived_behind"]
 
 PLOTTED_AT_ONCE = 12
 """Runs over more partitions draw one overview instead of a picture each."""
@@ -220,16 +220,18 @@ def _vector_index(lane: Lane) -> dg.AssetsDefinition:
     return vector_index
 
 
-def not_embedded(
+def derived_behind(
     warehouse: Warehouse, kind: Kind, sources: Sequence[str], model: str, indexed: bool = True
-) -> list[str]:
-    """Sources whose embeddings, or with `indexed` search index, do not reflect their last rows."""
-    version = f"{SEARCH_VERSION}/{model}"
-    behind = set(warehouse.behind(EMBEDDINGS, kind, sources, version, [PARENTS, PRODUCTS]))
+) -> set[str]:
+    """Sources whose stats, embeddings or, with `indexed`, search index do not reflect their last
+    rows."""
+    version, texts = f"{SEARCH_VERSION}/{model}", [PARENTS, PRODUCTS]
+    behind = set(warehouse.behind(STATS, kind, sources, stats.VERSION, [*texts, OFFERS]))
+    behind |= warehouse.behind(EMBEDDINGS, kind, sources, version, texts).keys()
     if indexed:
-        made_of = [PARENTS, PRODUCTS, EMBEDDINGS]
-        behind |= set(warehouse.behind(SEARCH_DOCUMENTS, kind, sources, version, made_of))
-    return sorted(behind)
+        made_of = [*texts, EMBEDDINGS]
+        behind |= warehouse.behind(SEARCH_DOCUMENTS, kind, sources, version, made_of).keys()
+    return behind
 
 
 def _without_vectors(documents: Sequence[search.Document], vectors: pa.Table) -> set[str]:

@@ -35,6 +35,7 @@ from scout_assets.domain.failures import (
 from scout_assets.gateways.files import is_url
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.http import HttpGateway, Stopped
+from scout_assets.gateways.landed import Snapshot
 from scout_assets.gateways.ledger import KnownSource
 from scout_assets.gateways.snapshots import Landing, Outcome
 from scout_assets.orchestration.assets.sources import SOURCES
@@ -45,7 +46,7 @@ from scout_assets.orchestration.reporting import counters, in_full, table
 from scout_assets.orchestration.resources import ScoutHome, Web
 from scout_assets.orchestration.tags import REASON_TAG, SOURCES_FAILED_TAG
 
-__all__ = ["VERSION", "build_snapshots"]
+__all__ = ["VERSION", "build_snapshots", "told_later"]
 
 VERSION = "1"
 
@@ -253,6 +254,18 @@ def _report(context: dg.AssetExecutionContext, results: Sequence[_Result]) -> No
                 context.run.run_id, {SOURCES_FAILED_TAG: str(len(failed))}
             )
         raise _failure(failed, len(results))
+
+
+def told_later(asset: dg.AssetKey, key: str, snapshot: Snapshot) -> dg.AssetMaterialization:
+    """What a run that ended before it was through has landed."""
+    landing = Landing(Outcome.LANDED, snapshot, {"sources/told_later": 1})
+    return dg.AssetMaterialization(
+        asset,
+        partition=key,
+        description="Landed by a run that ended before it told",
+        metadata=_metadata(landing),
+        tags=_tags(landing),
+    )
 
 
 def _is_theirs(tags: Mapping[str, str], failed: int, asked: int) -> bool:
