@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from scout_assets.domain.jobs import Job, Phase
 
 __all__ = [
+    "ALERTS_AFTER",
     "ARTIFACT_GRACE",
     "DISPATCHES_AFTER",
     "QUARANTINE_AFTER",
@@ -33,6 +34,8 @@ RUNS_AFTER = timedelta(days=7)
 """Finished runs of Dagster, with their events and logs."""
 DISPATCHES_AFTER = timedelta(days=30)
 """What automation asked of Dagster, after it ended: the month that `scout runs` can look back."""
+ALERTS_AFTER = timedelta(days=90)
+"""Alerts, with what became of each in each channel: the season that `scout alerts` looks back."""
 ARTIFACT_GRACE = timedelta(hours=24)
 """Artifacts are stored before the row that points at them: younger ones may be about to get one."""
 

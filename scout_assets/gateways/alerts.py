@@ -206,6 +206,18 @@ class Alerts:
             rows = session.scalars(sa.select(_ChannelRow).order_by(_ChannelRow.name))
             return tuple(_channel(row) for row in rows)
 
+    def forget(self, before: datetime, dry_run: bool = False) -> list[str]:
+        """Remove alerts raised before that time, with their deliveries; returns their subjects."""
+        old = sa.select(_AlertRow.number).where(_AlertRow.raised_at < before)
+        with self._ledger.session() as session:
+            subjects = list(
+                session.scalars(sa.select(_AlertRow.subject).where(_AlertRow.raised_at < before))
+            )
+            if not dry_run:
+                session.execute(sa.delete(_DeliveryRow).where(_DeliveryRow.alert.in_(old)))
+                session.execute(sa.delete(_AlertRow).where(_AlertRow.raised_at < before))
+            return subjects
+
     # Delivering
 
     def deliver(

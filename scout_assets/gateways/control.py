@@ -112,15 +112,16 @@ class Control:
         """Take or renew the lease of who may act; returns who has it, if somebody else.
 
         A holder that is gone from this machine is replaced at once, another when its lease ends.
+        Processes of one Dagster share it: their runs are told apart by Dagster's own keys.
         """
         holder = holder or this_process()
         with self._ledger.session() as session:
             row = session.get(_LeaseRow, name)
-            if row is not None and row.holder == holder and row.until - now > LEASE / 2:
+            if row is not None and _same(row.holder, holder) and row.until - now > LEASE / 2:
                 return None  # renewed lately: nothing to write
         with self._ledger.exclusive() as session:
             row = session.get(_LeaseRow, name) or _LeaseRow(name=name, holder=holder, until=now)
-            if row.holder != holder and _holds(row, now):
+            if not _same(row.holder, holder) and _holds(row, now):
                 return row.holder
             row.holder, row.until = holder, now + LEASE
             session.add(row)
@@ -133,9 +134,18 @@ class Control:
             return row.holder if row is not None and _holds(row, now) else None
 
 
-def this_process() -> str:
-    """Who acts here: this machine and process."""
-    return f"{socket.gethostname()} process {os.getpid()}"
+def this_process(dagster: str = "") -> str:
+    """Who acts here: this machine and process, and which Dagster it is of."""
+    return f"{socket.gethostname()} process {os.getpid()}{_OF}{dagster}".removesuffix(_OF)
+
+
+_OF = " of Dagster "
+
+
+def _same(holder: str, other: str) -> bool:
+    """Whether two holders are one process, or of one Dagster."""
+    dagster = holder.partition(_OF)[2]
+    return holder == other or (dagster != "" and other.partition(_OF)[2] == dagster)
 
 
 def _holds(row: _LeaseRow, now: datetime) -> bool:
@@ -145,7 +155,7 @@ def _holds(row: _LeaseRow, now: datetime) -> bool:
 
 def _lives(holder: str) -> bool:
     """Whether a holder may be alive; of another machine's nobody here can tell."""
-    host, _, pid = holder.partition(" process ")
+    host, _, pid = holder.partition(_OF)[0].partition(" process ")
     if host != socket.gethostname() or not pid.isdigit():
         return True
     try:

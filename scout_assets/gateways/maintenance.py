@@ -22,6 +22,7 @@ import duckdb
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, ScoutFailure, contained
 from scout_assets.domain.retention import (
+    ALERTS_AFTER,
     ARTIFACT_GRACE,
     DISPATCHES_AFTER,
     QUARANTINE_AFTER,
@@ -256,6 +257,12 @@ def _dispatches(home: Home, now: datetime, dry_run: bool) -> Cleaned:
     return Cleaned("dispatches", {"dispatches": len(names)}, 0, names[:EXAMPLES])
 
 
+def _alerts(home: Home, now: datetime, dry_run: bool) -> Cleaned:
+    """Alerts raised 90 days ago, delivered or not: delivering was given up long before."""
+    subjects = home.alerts.forget(now - ALERTS_AFTER, dry_run)
+    return Cleaned("alerts", {"alerts": len(subjects)}, 0, subjects[:EXAMPLES])
+
+
 def _shared_files(home: Home, now: datetime, dry_run: bool) -> Cleaned:
     """Files handed to the ML service, after FILE_CLEANUP_TTL_HOURS."""
     removed = home.courier.cleanup(now, Counter(), dry_run)
@@ -294,6 +301,7 @@ STEPS: Mapping[str, Callable[[Home, datetime, bool], Cleaned]] = {
     "quarantine": _quarantine,
     "tasks": _tasks,
     "dispatches": _dispatches,
+    "alerts": _alerts,
     "shared_files": _shared_files,
     "artifacts": _artifacts,
     "space": _space,

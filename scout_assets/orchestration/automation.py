@@ -78,7 +78,7 @@ class _Following(dg.AutomationConditionSensorDefinition):
 
     def evaluate_tick(self, context: dg.SensorEvaluationContext) -> SensorExecutionData:
         control = self._home.open().control
-        why = held_back(control) or self._held(control.state().settings)
+        why = held_back(control, context.instance) or self._held(control.state().settings)
         if why is None:
             return super().evaluate_tick(context)
         # What changes from now on is told from what was there before; that needs one evaluation.

@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.runs.sql_run_storage import SqlRunStorage
 from dagster._core.storage.tags import PRIORITY_TAG
 
 from scout_assets.domain.control import Mode
-from scout_assets.gateways.control import Control
+from scout_assets.gateways.control import Control, this_process
 from scout_assets.orchestration.control import end_automated, refusal
 from scout_assets.orchestration.resources import ScoutHome, Web
 
@@ -27,13 +28,15 @@ __all__ = [
 ]
 
 
-def skipped_in_manual(home: ScoutHome) -> dg.SkipReason | None:
-    """Why a tick is to wait now; None in auto, where this process is the one that acts."""
-    why = held_back(home.open().control)
+def skipped_in_manual(home: ScoutHome, instance: dg.DagsterInstance) -> dg.SkipReason | None:
+    """Why a tick is to wait now; None in auto, where this Dagster is the one that acts."""
+    why = held_back(home.open().control, instance)
     return None if why is None else dg.SkipReason(why)
 
 
-def held_back(control: Control, rehearses: bool = False) -> str | None:
+def held_back(
+    control: Control, instance: dg.DagsterInstance, rehearses: bool = False
+) -> str | None:
     """Why nothing may act by itself here now. `rehearses`: in a dry run it says what it would do,
     by itself."""
     state = control.state()
@@ -41,7 +44,9 @@ def held_back(control: Control, rehearses: bool = False) -> str | None:
         return refusal(state)
     if state.settings.dry_run and not rehearses:
         return "setting dry_run is on: nothing acts by itself"
-    other = control.hold(datetime.now(UTC))
+    storage = instance.run_storage
+    shared = storage.get_run_storage_id()[:8] if isinstance(storage, SqlRunStorage) else ""
+    other = control.hold(datetime.now(UTC), this_process(shared))
     if other is None:
         return None
     return (
@@ -65,13 +70,13 @@ def only_in_auto(evaluate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _only_when(
-    held: Callable[[Control], str | None], evaluate: Callable[..., Any]
+    held: Callable[[Control, dg.DagsterInstance], str | None], evaluate: Callable[..., Any]
 ) -> Callable[..., Any]:
     @functools.wraps(evaluate)
-    def asked(*context: Any, home: ScoutHome, **resources: Any) -> Any:  # noqa: ANN401
-        why = held(home.open().control)
+    def asked(context: Any, home: ScoutHome, **resources: Any) -> Any:  # noqa: ANN401
+        why = held(home.open().control, context.instance)
         if why is None:
-            return evaluate(*context, home=home, **resources)
+            return evaluate(context, home=home, **resources)
         return dg.SkipReason(why)
 
     return asked

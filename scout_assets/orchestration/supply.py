@@ -182,7 +182,7 @@ def analysis_jobs(
     complete = [_items_of(job) for job in jobs if job.phase is Phase.COMPLETE]
     none = dg.SkipReason(f"no job is complete ({dict(happened) or 'none is open'})")
     # A person hands lists over in any mode, and may ask in any how far they are.
-    waits = skipped_in_manual(home) if complete else none
+    waits = skipped_in_manual(home, context.instance) if complete else none
     return dg.SensorResult(
         run_requests=[] if waits else complete,
         skip_reason=waits,

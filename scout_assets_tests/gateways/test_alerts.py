@@ -240,6 +240,20 @@ def test_a_new_channel_gets_the_news_of_a_day_but_no_old_ones(alerts: Alerts):
     assert place.got == ["new"]
 
 
+def test_old_alerts_are_forgotten_with_their_deliveries(alerts: Alerts):
+    place = Place()
+    alerts.raise_(alert("old"), NOW)
+    deliver(alerts, place)
+    alerts.raise_(alert("new"), NOW + MINUTE)
+    limit = NOW + MINUTE
+    assert alerts.forget(limit, dry_run=True) == ["old failed"]
+    assert [one.alert.key for one in alerts.listed()] == ["new", "old"]
+    assert alerts.forget(limit) == ["old failed"]
+    assert alerts.forget(limit) == []
+    deliver(alerts, place, after=2 * MINUTE)
+    assert states(alerts) == {"new": (Delivery.DELIVERED, None)}
+
+
 def test_a_channel_that_crashes_is_told_as_failing(alerts: Alerts):
     alerts.raise_(alert(), NOW)
     (one,) = deliver(alerts, Place(failures=[RuntimeError("hunter2")]))

@@ -191,6 +191,25 @@ def test_a_process_that_is_gone_from_this_machine_is_replaced_at_once(control: C
     assert control.hold(NOW + timedelta(seconds=2), OTHER) == this_process()
 
 
+def test_processes_of_one_dagster_share_it(control: Control):
+    one, two = (f"another-machine process {pid} of Dagster a-b" for pid in (7, 8))
+    other = "another-machine process 8 of Dagster c-d"
+    assert control.hold(NOW, one) is None
+    assert control.hold(NOW + timedelta(seconds=1), two) is None
+    assert control.hold(NOW + timedelta(seconds=2), other) == one
+    assert control.hold(NOW + timedelta(seconds=80), two) is None
+    assert control.hold(NOW + timedelta(seconds=100), other) == two
+
+
+def test_a_dead_process_is_seen_whatever_dagster_it_was_of(control: Control):
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    assert control.hold(NOW, f"{HERE} process {gone.pid} of Dagster a-b") is None
+    mine = this_process("c-d")
+    assert control.hold(NOW + timedelta(seconds=1), mine) is None
+    assert control.acting(NOW + timedelta(seconds=2)) == mine
+
+
 def test_a_clock_that_jumped_back_holds_nobody_up(control: Control):
     control.hold(NOW + timedelta(hours=1), OTHER)
     assert control.hold(NOW, "third process 8") is None

@@ -143,7 +143,10 @@ def test_a_schedule_acts_in_auto_only(store: World, name: str):
     def requests() -> int:
         repository = store.defs().get_repository_def()
         resources = dict(repository.get_top_level_resources())
-        with dg.build_schedule_context(instance=store.instance, resources=resources) as context:
+        with (
+            dg.instance_for_test() as instance,  # schedules know instances on disk only
+            dg.build_schedule_context(instance=instance, resources=resources) as context,
+        ):
             found = repository.get_schedule_def(name).evaluate_tick(context)
         return len(found.run_requests or ())
 
