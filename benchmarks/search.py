@@ -34,6 +34,7 @@ from scout_assets.domain.tables import (
     SEARCH_DOCUMENTS,
     Table,
 )
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.embedders import WordLlama, embed_missing
 from scout_assets.gateways.vectors import SearchIndex
 from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
@@ -56,7 +57,7 @@ def run(quick: bool) -> Iterator[Measured]:
     vocabulary = ["".join(rng.choices(SYLLABLES, k=rng.randint(1, 5))) for _ in range(40_000)]
     parents = list(_parents(rng, vocabulary, size))
     with tempfile.TemporaryDirectory(prefix="bench-search-") as folder:
-        embedding = _fill(Warehouse(Path(folder) / "bench.duckdb"), rng, parents)
+        embedding = _fill(DuckDbWarehouse(Path(folder) / "bench.duckdb"), rng, parents)
         built, kept = (seconds(lambda: _fresh_process(Path(folder))) for _ in range(2))
         index = _index(Path(folder))
         matrix = index.embedder.embed([search.document_text(parent) for parent in parents])
@@ -86,7 +87,7 @@ def _warm(
 
 
 def _index(folder: Path) -> SearchIndex:
-    return SearchIndex(Warehouse(folder / "bench.duckdb"), WordLlama(), folder / "cache")
+    return SearchIndex(DuckDbWarehouse(folder / "bench.duckdb"), WordLlama(), folder / "cache")
 
 
 def _fresh_process(folder: Path) -> None:

@@ -27,7 +27,8 @@ from dagster_duckdb_pandas import DuckDBPandasIOManager
 
 from benchmarks.measuring import Measured, interleaved, seconds
 from scout_assets.domain.tables import OFFERS
-from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+from scout_assets.gateways.warehouse import Batch, Watermark
 
 SOURCES = 100
 KIND = "roaster"
@@ -111,13 +112,13 @@ def _works(
 
 def _write(path: Path, rows: pa.Table, snapshot: int) -> None:
     marks = {key: Watermark(snapshot, "1") for key in pc.unique(rows["source"]).to_pylist()}
-    written = Warehouse(path).write(Batch(OFFERS, KIND, rows, marks))
+    written = DuckDbWarehouse(path).write(Batch(OFFERS, KIND, rows, marks))
     if written.rows != rows.num_rows:
         raise AssertionError(f"wrote {written.rows} of {rows.num_rows} rows")
 
 
 def _read(path: Path) -> pa.Table:
-    return Warehouse(path).read("offers", KIND)
+    return DuckDbWarehouse(path).read("offers", KIND)
 
 
 def _write_bare(path: Path, rows: pa.Table) -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from scout_assets.gateways.postgres import Postgres
 from scout_assets_tests.loopback import Loopback
+from scout_assets_tests.postgres import Server
 
 settings.register_profile("shared machine", deadline=None)
 settings.load_profile("shared machine")
@@ -17,6 +19,20 @@ def loopback() -> Iterator[Loopback]:
     """A server for the tests of a module; each opens stores of its own."""
     with Loopback() as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of this test process."""
+    server = Server(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_schema(postgres: Server) -> Postgres:
+    """A schema of its own, which is not there yet."""
+    return postgres.schema()
 
 
 @pytest.fixture

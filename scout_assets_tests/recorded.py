@@ -10,7 +10,7 @@ from typing import Any
 
 from scout_assets.definitions import build_defs
 from scout_assets.domain.tables import TABLES, Table
-from scout_assets.gateways.warehouse import VIEWS
+from scout_assets.gateways.warehouse_views import VIEWS
 
 PROJECT = Path(__file__).parents[1]
 DEFINITIONS = PROJECT / "scout_assets_tests" / "definitions.json"

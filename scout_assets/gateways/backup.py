@@ -24,10 +24,10 @@ from scout_assets.domain.control import Mode
 from scout_assets.domain.failures import BadConfig, Critical, Refused
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.control import Control
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.ledger_database import HEAD
-from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.whole_files import (
     copy_sqlite,
     copy_warehouse,
@@ -104,7 +104,7 @@ def backup(home: Home, place: Path, now: datetime, with_artifacts: bool = False)
 
 
 def _fill(home: Home, folder: Path, now: datetime, with_artifacts: bool) -> None:
-    copy_warehouse(home.warehouse, folder / WAREHOUSE)
+    copy_warehouse(_file_of(home), folder / WAREHOUSE)
     copy_sqlite(home.ledger.path, folder / LEDGER)
     count = _copy_artifacts(home, folder / ARTIFACTS) if with_artifacts else None
     rows = {
@@ -116,6 +116,16 @@ def _fill(home: Home, folder: Path, now: datetime, with_artifacts: bool) -> None
         created_at=now, revision=_revision(folder / LEDGER), files=files, artifacts=count
     )
     (folder / MANIFEST).write_text(manifest.model_dump_json(indent=2))
+
+
+def _file_of(home: Home) -> DuckDbWarehouse:
+    """Raises BadConfig when the warehouse is no file."""
+    if not isinstance(home.warehouse, DuckDbWarehouse):
+        raise BadConfig(
+            f"the warehouse is on a server ({home.warehouse.place}): back it up and restore it "
+            "with pg_dump and pg_restore"
+        )
+    return home.warehouse
 
 
 def _copy_artifacts(home: Home, folder: Path) -> int:
@@ -244,6 +254,7 @@ def _put_artifacts(folder: Path, artifacts: Artifacts) -> None:
 def _swap(home: Home, staged: Path, aside: Path) -> None:
     """Both files or, when somebody holds one, none."""
     path = home.root / LEDGER
-    with Warehouse(home.warehouse.path, PATIENCE_SECONDS).held(), sqlite_alone(path):
-        replace(home.warehouse.path, staged / WAREHOUSE, aside)
+    warehouse = _file_of(home).path
+    with DuckDbWarehouse(warehouse, PATIENCE_SECONDS).held(), sqlite_alone(path):
+        replace(warehouse, staged / WAREHOUSE, aside)
         replace(path, staged / LEDGER, aside)

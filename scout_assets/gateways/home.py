@@ -36,6 +36,7 @@ from scout_assets.gateways.control import Control
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.decisions import Decisions
 from scout_assets.gateways.dispatch import Dispatches
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
@@ -105,7 +106,7 @@ class Home:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.root / "warehouse.duckdb")
+        return DuckDbWarehouse(self.root / "warehouse.duckdb")
 
     @cached_property
     def artifacts(self) -> Artifacts:

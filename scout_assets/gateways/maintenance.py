@@ -10,14 +10,13 @@ back rows that vanished lately; the next cleaning takes them again.
 Offers of forgotten products stay: they are history, and `price_history` shows them by their ids.
 """
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from typing import Any
-
-import duckdb
 
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, ScoutFailure, contained
@@ -41,7 +40,9 @@ from scout_assets.domain.tables import (
     TABLES,
     Table,
 )
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home
+from scout_assets.gateways.warehouse import Connection
 from scout_assets.gateways.whole_files import shrink_sqlite, shrink_warehouse
 
 __all__ = ["EXAMPLES", "STEPS", "Cleaned", "Slice", "attempted", "chosen", "clean"]
@@ -126,7 +127,7 @@ def _marks(where: str) -> _Doomed:
 
 WATERMARKS = "watermarks"
 GONE = "gone_at <= $before"
-CHILDLESS = "NOT EXISTS (FROM products WHERE products.parent_id = doomed.parent_id)"
+CHILDLESS = "NOT EXISTS (SELECT 1 FROM products WHERE products.parent_id = doomed.parent_id)"
 VANISHED = (
     _of(PRODUCTS, GONE, renews=True),
     _of(PARENTS, f"{GONE} AND {CHILDLESS}", renews=True),
@@ -141,7 +142,10 @@ ORPHANS = (
     *(_of(table, UNKNOWN) for table in TABLES.values()),
     _marks(UNKNOWN),
     *(
-        _of(table, f"NOT EXISTS (FROM {origin} origin WHERE origin.{key} = doomed.{column})")
+        _of(
+            table,
+            f"NOT EXISTS (SELECT 1 FROM {origin} o WHERE o.{key} = doomed.{column})",
+        )
         for table, column, origin, key in (
             (EMBEDDINGS, "source", "parents", "source"),
             (SEARCH_DOCUMENTS, "parent_id", "parents", "parent_id"),
@@ -195,11 +199,11 @@ def _delete(
     dry_run: bool,
 ) -> Cleaned:
     """One transaction over all tables, in which `values` are asked; a preview is rolled back."""
-    if not home.warehouse.path.exists():
+    if not home.warehouse.exists():
         return Cleaned(step)
-    with home.warehouse.reading():
-        pass  # an older file gets its new columns
-    with home.warehouse.writing() as db:
+    found: list[tuple[_Doomed, tuple[str, str, str]]] = []
+    with contextlib.suppress(_Preview), home.warehouse.writing() as db:
+        home.warehouse.ensure(db)  # an older one gets its new columns
         given = values()
         found = [(each, row) for each in doomed for row in _deleted(db, each, given)]
         slices = sorted(
@@ -207,15 +211,18 @@ def _delete(
         )
         _renew(db, slices)
         if dry_run:
-            db.rollback()
-            db.begin()
+            raise _Preview
     rows = [(each.table, name) for each, (*_, name) in found if each.table != WATERMARKS]
     counts = Counter(table for table, _ in rows)
     return Cleaned(step, counts, 0, [f"{table} {name}" for table, name in rows][:EXAMPLES], slices)
 
 
+class _Preview(Exception):
+    """Takes a transaction back."""
+
+
 def _deleted(
-    db: duckdb.DuckDBPyConnection, doomed: _Doomed, values: Mapping[str, Any]
+    db: Connection, doomed: _Doomed, values: Mapping[str, Any]
 ) -> list[tuple[str, str, str]]:
     """Kind, source and name of each row that went."""
     query = (
@@ -223,16 +230,15 @@ def _deleted(
         f'RETURNING kind, source, "{doomed.name}"'
     )
     used = {name: value for name, value in values.items() if f"${name}" in doomed.where}
-    rows: list[tuple[str, str, str]] = db.execute(query, used).fetchall()
-    return rows
+    return [(kind, source, name) for kind, source, name in db.execute(query, used)]
 
 
-def _renew(db: duckdb.DuckDBPyConnection, slices: Sequence[Slice]) -> None:
+def _renew(db: Connection, slices: Sequence[Slice]) -> None:
     """The slices as a new generation, so that what derives from them is made anew."""
     for each in slices:
         db.execute(
             "UPDATE watermarks SET generation = generation + 1 "
-            "WHERE table_name = ? AND kind = ? AND source = ?",
+            "WHERE table_name = $1 AND kind = $2 AND source = $3",
             each,
         )
 
@@ -288,10 +294,10 @@ def _artifacts(home: Home, now: datetime, dry_run: bool) -> Cleaned:
 
 def _space(home: Home, now: datetime, dry_run: bool) -> Cleaned:
     """Journals folded in; files of which most is free written anew."""
-    won = {
-        "warehouse": shrink_warehouse(home.warehouse, dry_run),
-        "ledger": shrink_sqlite(home.ledger.path, dry_run),
-    }
+    won, warehouse = {}, home.warehouse
+    if isinstance(warehouse, DuckDbWarehouse):
+        won["warehouse"] = shrink_warehouse(warehouse, dry_run)
+    won["ledger"] = shrink_sqlite(home.ledger.path, dry_run)
     return Cleaned("space", {}, sum(won.values()), [name for name, size in won.items() if size])
 
 

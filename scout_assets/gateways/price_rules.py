@@ -39,11 +39,11 @@ _SIGHTINGS = """
     WITH priced AS (
         SELECT source, product_id, parent_id, title, variant, snapshot, valid_from, valid_to,
             price, currency, available, previous_price, delta_pct,
-            min(price) FILTER (available IS DISTINCT FROM false) OVER (
+            min(price) FILTER (WHERE available IS DISTINCT FROM false) OVER (
                 PARTITION BY product_id, currency ORDER BY snapshot
                 ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
             ) AS lowest_before
-        FROM price_history WHERE kind = ?
+        FROM price_history WHERE kind = $1
     )
     SELECT * FROM priced p WHERE EXISTS (
         SELECT 1 FROM marks m WHERE m.source = p.source AND p.snapshot > m.snapshot
@@ -205,14 +205,14 @@ class PriceRules:
         if marks.num_rows == 0:
             return []
         with self._warehouse.reading() as db:
-            db.register("marks", marks)
-            rows = db.sql(_SIGHTINGS, params=[KIND.value]).to_arrow_table().to_pylist()
+            db.stage("marks", marks)
+            rows = db.arrow(_SIGHTINGS, [KIND.value]).to_pylist()
         return [_sighting(row) for row in rows]
 
     def _is_known(self, product: str) -> bool:
-        query = "SELECT count(*) FROM products WHERE kind = ? AND ? IN (product_id, parent_id)"
+        query = "SELECT count(*) FROM products WHERE kind = $1 AND $2 IN (product_id, parent_id)"
         with self._warehouse.reading() as db:
-            ((count,),) = db.execute(query, [KIND.value, product]).fetchall()
+            ((count,),) = db.execute(query, [KIND.value, product])
         return bool(count)
 
 

@@ -38,10 +38,9 @@ from scout_assets.domain.search import (
     words,
 )
 from scout_assets.gateways.embedders import Embedder
-from scout_assets.gateways.warehouse import Warehouse
+from scout_assets.gateways.warehouse import Connection, Warehouse
 
 if TYPE_CHECKING:
-    import duckdb
     from bm25s import BM25
 
 __all__ = ["DEPTH", "SearchIndex"]
@@ -49,19 +48,16 @@ __all__ = ["DEPTH", "SearchIndex"]
 DEPTH = 1000
 """How many of each ranking are fused, and the most hits one can ask for."""
 
-_FINGERPRINT = """
-SELECT count(*), coalesce(bit_xor(hash(parent_id, kind, source, text_hash)), 0)
-FROM search_documents
-"""
+_SEARCHED = ("parent_id", "kind", "source", "text_hash")
 
 _ONE_TEXT_OF_EACH_SLICE = """
-SELECT source, arg_min(text, parent_id), arg_min(text_hash, parent_id)
-FROM search_documents GROUP BY kind, source ORDER BY source
+SELECT DISTINCT ON (kind, source) source, text, text_hash
+FROM search_documents ORDER BY kind, source, parent_id
 """
 
 # `listed` numbers the documents as the matrix does.
 _MATCHING = """
-SELECT listed.row FROM listed JOIN parents USING (parent_id)
+SELECT listed."row" FROM listed JOIN parents USING (parent_id)
 WHERE parents.gone_at IS NULL AND {parents} {offers}
 """
 
@@ -85,17 +81,18 @@ _VARIANTS = "SELECT product_id FROM products WHERE parent_id = ANY($found) AND g
 # Prices in two currencies have no order, hence by currency first.
 _HITS = """
 SELECT parents.parent_id, parents.title, parents.kind, parents.source, url, roast_level, process,
-    origin_country, tasting_notes, variant.* EXCLUDE (parent_id)
+    origin_country, tasting_notes, product_id, variant_title, net_weight_g, price, currency,
+    available, unit_price_100g
 FROM parents LEFT JOIN (
     SELECT products.parent_id, product_id, products.title AS variant_title, net_weight_g, price,
-        currency, available, unit_price_100g
+        currency, available, unit_price_100g,
+        row_number() OVER (PARTITION BY products.parent_id
+            ORDER BY currency NULLS LAST, price NULLS LAST, product_id) AS cheapness
     FROM products
-    LEFT JOIN (FROM current_offers WHERE product_id IN ({variants})) current_offers
+    LEFT JOIN (SELECT * FROM current_offers WHERE product_id IN ({variants})) current_offers
         USING (product_id)
     WHERE products.gone_at IS NULL AND products.parent_id = ANY($found) AND {offers}
-    QUALIFY row_number() OVER (PARTITION BY products.parent_id
-        ORDER BY currency NULLS LAST, price NULLS LAST, product_id) = 1
-) variant USING (parent_id)
+) variant ON variant.parent_id = parents.parent_id AND cheapness = 1
 WHERE parents.parent_id = ANY($found)
 """
 
@@ -147,7 +144,7 @@ class SearchIndex:
         filters = filters or Filters()
         vector = self.embedder.embed([query])[0]
         with self._current() as (db, loaded):
-            db.register("listed", loaded.listed)
+            db.stage("listed", loaded.listed)
             rows = _matching(db, filters)
             dense = _best(loaded.vectors @ vector, rows)
             lexical = _best(_bm25(loaded.lexical, query), rows, above=0.0)
@@ -174,7 +171,7 @@ class SearchIndex:
             return len(loaded.vectors)
 
     @contextlib.contextmanager
-    def _current(self) -> "Iterator[tuple[duckdb.DuckDBPyConnection, _Loaded]]":
+    def _current(self) -> Iterator[tuple[Connection, _Loaded]]:
         """The warehouse, open, and the index of what it holds now."""
         with self.warehouse.reading() as db:
             fingerprint = _fingerprint(db)
@@ -191,12 +188,12 @@ class SearchIndex:
         with self.warehouse.reading() as db:
             yield db, self._loaded
 
-    def _check_model(self, db: "duckdb.DuckDBPyConnection") -> None:
+    def _check_model(self, db: Connection) -> None:
         """Slices are written whole, so one text of each tells which embedder made it."""
         model = self.embedder.model
         strange = [
             source
-            for source, text, made in db.execute(_ONE_TEXT_OF_EACH_SLICE).fetchall()
+            for source, text, made in db.execute(_ONE_TEXT_OF_EACH_SLICE)
             if text_hash(model, text) != made
         ]
         if strange:
@@ -271,24 +268,23 @@ def _quieten_bm25s() -> None:
     logging.getLogger("bm25s").setLevel(logging.WARNING)
 
 
-def _fingerprint(db: "duckdb.DuckDBPyConnection") -> str:
+def _fingerprint(db: Connection) -> str:
     """Of the rows searched: parent ids are unique and a text hash stands for text and vector."""
-    ((count, content),) = db.execute(_FINGERPRINT).fetchall()
+    count, content = db.fingerprint("search_documents", _SEARCHED)
     if not count:
         raise BadConfig(
             "nothing is indexed yet: materialise snapshots, then everything up to vector_index"
         )
-    return f"{count}-{content:x}"
+    return f"{count}-{content & 2**64 - 1:x}"
 
 
-def _read(db: "duckdb.DuckDBPyConnection", with_text: bool) -> _Read:
+def _read(db: Connection, with_text: bool) -> _Read:
     """All documents in the order of their ids.
 
     Sorted here: DuckDB takes a second to sort 100,000 rows that carry vectors.
     """
     text = ", text" if with_text else ""
-    found = db.sql(f"SELECT parent_id, kind, source, vector{text} FROM search_documents")
-    unordered = found.to_arrow_table()
+    unordered = db.arrow(f"SELECT parent_id, kind, source, vector{text} FROM search_documents")
     order = pc.sort_indices(unordered["parent_id"])
     rows = unordered.drop_columns("vector").take(order)
     flat = unordered["vector"].combine_chunks().flatten().to_numpy()
@@ -318,19 +314,18 @@ def _best(
     return best
 
 
-def _matching(db: "duckdb.DuckDBPyConnection", filters: Filters) -> NDArray[np.int64]:
+def _matching(db: Connection, filters: Filters) -> NDArray[np.int64]:
     """Rows of `listed` that pass the filters, ascending."""
     parents, values = _parents_sql(filters)
-    if not db.execute(f"SELECT true FROM listed WHERE {parents} LIMIT 1", values).fetchall():
+    if not db.execute(f"SELECT true FROM listed WHERE {parents} LIMIT 1", values):
         _refuse_unknown(db, filters)
     if filters.bounds_price and filters.currency is None:
         _need_one_currency(db, filters)
     offers, more = _offers_sql(filters)
     offered = _OFFERED.format(offers=offers) if filters.concerns_offers else ""
-    found = db.execute(_MATCHING.format(parents=parents, offers=offered), values | more)
-    rows: NDArray[np.int64] = found.fetchnumpy()["row"]
-    rows.sort()
-    return rows
+    found = db.arrow(_MATCHING.format(parents=parents, offers=offered), values | more)
+    rows: NDArray[np.int64] = found["row"].to_numpy()
+    return np.sort(rows)
 
 
 def _parents_sql(filters: Filters) -> tuple[str, dict[str, Any]]:
@@ -356,10 +351,10 @@ def _offers_sql(filters: Filters) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _refuse_unknown(db: "duckdb.DuckDBPyConnection", filters: Filters) -> None:
+def _refuse_unknown(db: Connection, filters: Filters) -> None:
     wanted = {"kind": filters.kind, "source": filters.source}
     asked = [f"{name} {value!r}" for name, value in wanted.items() if value is not None]
-    there = db.execute("SELECT DISTINCT kind, source FROM listed ORDER BY ALL").fetchall()
+    there = db.execute("SELECT DISTINCT kind, source FROM listed ORDER BY kind, source")
     some = ", ".join(f"{source} ({kind})" for kind, source in there[:20])
     raise BadConfig(
         f"nothing is indexed of {' and '.join(asked) or 'active sources'}. Indexed: {some}"
@@ -367,9 +362,9 @@ def _refuse_unknown(db: "duckdb.DuckDBPyConnection", filters: Filters) -> None:
     )
 
 
-def _need_one_currency(db: "duckdb.DuckDBPyConnection", filters: Filters) -> None:
+def _need_one_currency(db: Connection, filters: Filters) -> None:
     parents, values = _parents_sql(filters)
-    found = [row[0] for row in db.execute(_CURRENCIES.format(parents=parents), values).fetchall()]
+    found = [row[0] for row in db.execute(_CURRENCIES.format(parents=parents), values)]
     if len(found) > 1:
         raise BadConfig(
             f"prices are in several currencies ({', '.join(found)}): give `currency` with "
@@ -377,16 +372,13 @@ def _need_one_currency(db: "duckdb.DuckDBPyConnection", filters: Filters) -> Non
         )
 
 
-def _details(
-    db: "duckdb.DuckDBPyConnection", found: Sequence[str], filters: Filters
-) -> dict[str, dict[str, Any]]:
+def _details(db: Connection, found: Sequence[str], filters: Filters) -> dict[str, dict[str, Any]]:
     """Fields of a hit by parent id, with the cheapest variant that passes."""
     parents = {"found": list(found)}
     variants = {
-        f"variant_{number}": id_
-        for number, (id_,) in enumerate(db.execute(_VARIANTS, parents).fetchall())
+        f"variant_{number}": id_ for number, (id_,) in enumerate(db.execute(_VARIANTS, parents))
     }
     offers, values = _offers_sql(filters)
     sql = _HITS.format(offers=offers, variants=", ".join(f"${v}" for v in variants) or "NULL")
-    rows = db.sql(sql, params=parents | variants | values).to_arrow_table().to_pylist()
+    rows = db.arrow(sql, parents | variants | values).to_pylist()
     return {row["parent_id"]: row for row in rows}

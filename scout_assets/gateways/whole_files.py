@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from scout_assets.domain.failures import Critical, Transient
-from scout_assets.gateways.warehouse import Warehouse
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 
 __all__ = [
     "copy_sqlite",
@@ -42,7 +42,7 @@ def digest(path: Path) -> str:
 def replace(path: Path, new: Path, aside: Path) -> None:
     """Put a file in a database's place; what was there moves into the folder `aside`.
 
-    For who holds it: `Warehouse.held`, `sqlite_alone`.
+    For who holds it: `DuckDbWarehouse.held`, `sqlite_alone`.
     """
     aside.mkdir(parents=True, exist_ok=True)
     for name in (path.name, *(f"{path.name}{journal}" for journal in JOURNALS)):
@@ -54,7 +54,7 @@ def replace(path: Path, new: Path, aside: Path) -> None:
 # DuckDB
 
 
-def copy_warehouse(warehouse: Warehouse, to: Path) -> None:
+def copy_warehouse(warehouse: DuckDbWarehouse, to: Path) -> None:
     """All tables and views in a new file without free blocks; others may read meanwhile."""
     with warehouse.reading():
         pass  # an older file gets its new columns, a new installation its file
@@ -62,7 +62,7 @@ def copy_warehouse(warehouse: Warehouse, to: Path) -> None:
         _copy(warehouse.path, to)
 
 
-def shrink_warehouse(warehouse: Warehouse, dry_run: bool = False) -> int:
+def shrink_warehouse(warehouse: DuckDbWarehouse, dry_run: bool = False) -> int:
     """Fold the journal in, and write the file anew when much of it is free; returns bytes won.
 
     DuckDB's own VACUUM wins none. The new file is written beside and takes the old one's name.

@@ -356,8 +356,8 @@ def test_somebody_must_say_so(here: Installation, kept: Path):
 HOLDS_WAREHOUSE = """
 import sys, time
 from pathlib import Path
-from scout_assets.gateways.warehouse import Warehouse
-with Warehouse(Path(sys.argv[1])).writing():
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+with DuckDbWarehouse(Path(sys.argv[1])).writing():
     print("ready", flush=True)
     time.sleep(60)
 """

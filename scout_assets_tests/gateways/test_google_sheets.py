@@ -310,7 +310,8 @@ def place(tmp_path: Path, google: Store, key_file: Path) -> Installation:
 
 
 def test_a_supplier_s_list_is_a_private_sheet(place, google):
-    google.route(EXPORT, lambda request: served(request, xlsx_list(ACME)))
+    body = xlsx_list(ACME)  # once: a workbook holds when it was made
+    google.route(EXPORT, lambda request: served(request, body))
     place.declare("acme", "price-list", place.home.master_list, allow_private=True)
     assert [place.fetch("acme"), place.fetch("acme")] == ["landed", "unchanged"]
     place.read()

@@ -23,6 +23,7 @@ from scout_assets.gateways.catchup import (
     CaughtUp,
     catch_up,
 )
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.http import HttpGateway, Policy
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.snapshots import Snapshots
@@ -47,7 +48,7 @@ class Installation:
         self.root = root
         self.ledger = Ledger(root / "ledger.sqlite")
         self.snapshots = Snapshots(self.ledger, Artifacts(str(root / "artifacts")))
-        self.warehouse = Warehouse(root / "warehouse.duckdb")
+        self.warehouse = DuckDbWarehouse(root / "warehouse.duckdb")
         self.sources = [
             Source.read(
                 {
@@ -105,7 +106,7 @@ class Installation:
 
     def replayed(self) -> Warehouse:
         """A new warehouse from the stored snapshots, all at once."""
-        clean = Warehouse(self.root / "clean.duckdb")
+        clean = DuckDbWarehouse(self.root / "clean.duckdb")
         for batch in self.plan(CATALOGUE_TABLES, clean).batches.values():
             clean.write(batch)
         return clean
@@ -218,7 +219,7 @@ def test_a_rival_that_writes_while_a_run_plans_does_no_harm(tmp_path, monkeypatc
     for price in ("5.00", "6.00"):
         here.store_shows("berg", {1: (price, True)})
         here.fetch("berg")
-    rival = Warehouse(here.warehouse.path)
+    rival = DuckDbWarehouse(here.warehouse.path)
     watermarks = here.warehouse.watermarks
 
     def write_meanwhile(table: Table, kind: str):

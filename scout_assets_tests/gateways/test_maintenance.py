@@ -15,6 +15,7 @@ from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig, Critical
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, STATS, TABLES
 from scout_assets.gateways.catchup import CATALOGUE_TABLES, catch_up
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.maintenance import STEPS, Cleaned, clean
 from scout_assets.gateways.readers import reader_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
@@ -126,7 +127,7 @@ def test_a_parent_stays_as_long_as_a_product_of_it(here: Installation):
 
 def replayed(here: Installation) -> Warehouse:
     """A warehouse made of all stored snapshots at once."""
-    clean_one = Warehouse(here.root / "clean.duckdb")
+    clean_one = DuckDbWarehouse(here.root / "clean.duckdb")
     clean_one.path.unlink(missing_ok=True)
     read_with(here, clean_one)
     return clean_one

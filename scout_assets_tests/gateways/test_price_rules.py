@@ -11,9 +11,10 @@ from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.price_alerts import Trigger
 from scout_assets.domain.sources import Source
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, Table
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.price_rules import PriceRules
-from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+from scout_assets.gateways.warehouse import Batch, Watermark
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -24,7 +25,7 @@ class Market:
 
     def __init__(self, root: Path) -> None:
         self.ledger = Ledger(root / "ledger.sqlite")
-        self.warehouse = Warehouse(root / "warehouse.duckdb")
+        self.warehouse = DuckDbWarehouse(root / "warehouse.duckdb")
         self.rules = PriceRules(self.ledger, self.warehouse)
         self.snapshot = 0
         declared = {"key": "berg", "platform": "shopify", "location": "https://b.example"}
@@ -181,6 +182,6 @@ def test_an_evaluation_that_is_cut_off_is_made_again(
 
 
 def test_an_empty_installation_has_nothing_to_say(tmp_path: Path):
-    rules = PriceRules(Ledger(tmp_path / "ledger.sqlite"), Warehouse(tmp_path / "w.duckdb"))
+    rules = PriceRules(Ledger(tmp_path / "ledger.sqlite"), DuckDbWarehouse(tmp_path / "w.duckdb"))
     found = rules.evaluate(NOW)
     assert (found.fired, found.rules, found.prices) == ((), 0, 0)

@@ -20,9 +20,10 @@ from scout_assets.domain.tables import (
     SEARCH_DOCUMENTS,
     Table,
 )
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.embedders import WordLlama, embed_missing
 from scout_assets.gateways.vectors import DEPTH, SearchIndex
-from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+from scout_assets.gateways.warehouse import Batch, Watermark
 from scout_assets_tests.domain.test_search import WHEN, parent, product
 
 LLAMA = WordLlama()
@@ -34,7 +35,7 @@ class Shop:
     """A warehouse one can stock, and the index over it."""
 
     def __init__(self, folder: Path) -> None:
-        self.warehouse = Warehouse(folder / "shop.duckdb", wait_seconds=20)
+        self.warehouse = DuckDbWarehouse(folder / "shop.duckdb", wait_seconds=20)
         self.cache = folder / "cache"
         self.index = self.fresh_index()
         self.snapshot = 0

@@ -1,0 +1,251 @@
+"""The warehouse in one DuckDB file, the default.
+
+Belongs here: opening the file, waiting for it, what its errors mean. Does not belong here: which
+rows a write takes in (`warehouse`).
+
+Who may open the file. DuckDB lets one process write or several read, never both, and fails
+at once otherwise. We take an advisory lock beside the file first (shared to read, exclusive
+to write). The kernel drops it when its holder dies, however it dies, so a killed run blocks
+nobody; a slot in Dagster's own concurrency pools would stay taken until a daemon frees it.
+"""
+
+import contextlib
+import fcntl
+import os
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import duckdb
+import pyarrow as pa
+
+from scout_assets.domain.failures import Critical, Transient
+from scout_assets.domain.tables import Table
+from scout_assets.gateways.warehouse import (
+    Batch,
+    Connection,
+    Values,
+    Warehouse,
+    Watermark,
+    names,
+)
+
+__all__ = ["DuckDbWarehouse"]
+
+
+class DuckDbConnection(Connection):
+    """An open DuckDB file. `raw`: DuckDB's own connection."""
+
+    def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
+        self.raw = raw
+
+    def execute(self, sql: str, values: Values = ()) -> list[tuple[Any, ...]]:
+        return self.raw.execute(sql, values).fetchall()
+
+    def arrow(self, sql: str, values: Values = ()) -> pa.Table:
+        return self.raw.execute(sql, values).to_arrow_table()
+
+    def stage(self, name: str, rows: pa.Table) -> None:
+        self.raw.register(name, rows)
+
+    def insert(self, table: Table, rows: pa.Table) -> None:
+        columns = names(table)
+        self.stage("incoming", rows)
+        self.execute(f'INSERT INTO "{table.name}" ({columns}) SELECT {columns} FROM incoming')
+        self.raw.unregister("incoming")
+
+    def stored(self) -> dict[str, dict[str, str]]:
+        stored: dict[str, dict[str, str]] = {}
+        for table, column, sql_type in self.execute(
+            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+        ):
+            stored.setdefault(table, {})[column] = sql_type
+        return stored
+
+    def fingerprint(self, relation: str, columns: Sequence[str]) -> tuple[int, int]:
+        ((count, content),) = self.execute(
+            f'SELECT count(*), coalesce(bit_xor(hash({", ".join(columns)})), 0) FROM "{relation}"'
+        )
+        return int(count), int(content)
+
+    def mark(self, table: Table, kind: str, marks: Mapping[str, Watermark]) -> None:
+        where: list[object] = [table.name, kind]
+        self.execute(
+            "DELETE FROM watermarks WHERE table_name = $1 AND kind = $2 AND source = ANY($3)",
+            [*where, list(marks)],
+        )
+        rows = [
+            {"source": s, "snapshot": m.snapshot, "version": m.version, "generation": m.generation}
+            for s, m in marks.items()
+        ]
+        self.stage("marks", pa.Table.from_pylist(rows, MARKS))
+        self.execute(
+            "INSERT INTO watermarks "
+            "SELECT $1, $2, source, snapshot, version, generation, now() FROM marks",
+            where,
+        )
+        self.raw.unregister("marks")
+
+
+MARKS = pa.schema(
+    [
+        ("source", pa.string()),
+        ("snapshot", pa.int64()),
+        ("version", pa.string()),
+        ("generation", pa.int64()),
+    ]
+)
+
+
+class DuckDbWarehouse(Warehouse):
+    """One DuckDB file; writers and readers of other processes are waited for."""
+
+    engine = "duckdb"
+    sql_types: Mapping[pa.DataType, str] = {
+        pa.string(): "VARCHAR",
+        pa.bool_(): "BOOLEAN",
+        pa.int64(): "BIGINT",
+        pa.float64(): "DOUBLE",
+        pa.decimal128(18, 4): "DECIMAL(18, 4)",
+        pa.timestamp("us", tz="UTC"): "TIMESTAMPTZ",
+        pa.date32(): "DATE",
+        pa.list_(pa.string()): "VARCHAR[]",
+        pa.list_(pa.float32()): "FLOAT[]",
+    }
+    empty_watermarks = """
+        CREATE TABLE IF NOT EXISTS watermarks (
+            table_name VARCHAR, kind VARCHAR, source VARCHAR, snapshot BIGINT, version VARCHAR,
+            generation BIGINT, written_at TIMESTAMPTZ
+        )
+    """
+    move_away = "Move the warehouse file away"
+
+    def __init__(self, path: Path, wait_seconds: float = 120.0) -> None:
+        self.path = path
+        self.wait_seconds = wait_seconds
+        self._current = False
+
+    @property
+    def place(self) -> str:
+        return str(self.path)
+
+    def exists(self) -> bool:
+        return self.path.exists()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[DuckDbConnection]:
+        """A read-only connection; other readers may come in, writers wait."""
+        if not self._is_current():
+            with self.writing() as db:
+                self.ensure(db)
+        with self._open(read_only=True) as db:
+            yield db
+
+    def _is_current(self) -> bool:
+        """Whether the file is as the registry has it; looked up until it has."""
+        if not self._current and self.path.exists():
+            with self._open(read_only=True) as db:
+                self._current = not self.outdated(db.stored())
+        return self._current
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[DuckDbConnection]:
+        """The only connection there is, inside one transaction."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self._open(read_only=False) as db:
+            try:
+                db.raw.begin()
+                yield db
+                db.raw.commit()
+            except (duckdb.IOException, duckdb.FatalException) as error:
+                raise _unusable(self.path, error) from error
+            except BaseException:
+                db.raw.rollback()
+                raise
+
+    def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
+        return db.watermarks(batch.table, batch.kind)
+
+    @contextlib.contextmanager
+    def held(self, shared: bool = False) -> Iterator[None]:
+        """The lock without the file, for who copies (`shared`) or replaces it whole."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _file_lock(self.path, shared, time.monotonic() + self.wait_seconds):
+            yield
+
+    @contextlib.contextmanager
+    def _open(self, read_only: bool) -> Iterator[DuckDbConnection]:
+        deadline = time.monotonic() + self.wait_seconds
+        with (
+            _file_lock(self.path, shared=read_only, deadline=deadline),
+            contextlib.closing(_connect(self.path, read_only, deadline)) as raw,
+        ):
+            raw.execute("SET TimeZone = 'UTC'")
+            yield DuckDbConnection(raw)
+
+
+def _connect(path: Path, read_only: bool, deadline: float) -> duckdb.DuckDBPyConnection:
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only)
+        except duckdb.IOException as error:
+            if "lock" not in str(error):
+                raise _unusable(path, error) from error
+            if time.monotonic() > deadline:
+                raise Transient(
+                    f"warehouse {path} is open in another program; close it there: {error}"
+                ) from error
+        _pause()
+
+
+def _unusable(path: Path, error: Exception) -> Critical:
+    return Critical(
+        f"warehouse {path} cannot be used: {error}. See that the disk has room and the file may be "
+        "written; if it is damaged, `scout restore`, or move it away: snapshots are kept"
+    )
+
+
+@contextlib.contextmanager
+def _file_lock(path: Path, shared: bool, deadline: float) -> Iterator[None]:
+    lock_path = path.with_name(path.name + ".lock")
+    try:
+        opened = lock_path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise _unusable(path, error) from error
+    with opened as lock:
+        mode = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        while not _try_lock(lock, mode):
+            if time.monotonic() > deadline:
+                raise Transient(
+                    f"warehouse {path} is busy: {_holder(lock)} has held it for too long. "
+                    "Wait for that run to end, or end it"
+                )
+            _pause()
+        if not shared:
+            _sign(lock)
+        yield
+
+
+def _try_lock(lock: IO[str], mode: int) -> bool:
+    try:
+        fcntl.flock(lock, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sign(lock: IO[str]) -> None:
+    lock.truncate(0)
+    lock.write(f"process {os.getpid()}")
+    lock.flush()
+
+
+def _holder(lock: IO[str]) -> str:
+    lock.seek(0)
+    return lock.read() or "a reader"
+
+
+def _pause() -> None:
+    time.sleep(random.uniform(0.005, 0.03))

@@ -1,0 +1,142 @@
+"""A Postgres server: its address without the password, and what its errors mean.
+
+Belongs here: what warehouse, ledger and Dagster's storage on Postgres share. Does not belong here:
+what any of them keeps there.
+
+Each keeps to a schema of its own in one database, for Dagster and the ledger both have a table
+`snapshots`.
+"""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
+
+__all__ = ["OLDEST", "Postgres", "is_postgres"]
+
+OLDEST = 15
+"""The oldest version of the server that we try."""
+
+FORMS = ("postgresql", "postgres")
+MEND = "postgresql://user:password@host:5432/database"
+
+
+def is_postgres(url: str) -> bool:
+    """Whether an address is one of a Postgres server."""
+    return url.partition("://")[0].partition("+")[0] in FORMS
+
+
+@dataclass(frozen=True)
+class Postgres:
+    """A schema of a database. `url`: its address, with the password; never shown."""
+
+    url: str
+    schema: str
+
+    def __post_init__(self) -> None:
+        try:
+            parts = urlsplit(self.url)
+            known = is_postgres(self.url) and (parts.port or True)
+        except ValueError:
+            known = False
+        if not known or not re.fullmatch(r"[a-z_][a-z0-9_]*", self.schema):
+            raise BadConfig(f"the address of the Postgres server cannot be read: give {MEND}")
+
+    def __repr__(self) -> str:
+        return f"Postgres({self.place})"
+
+    @property
+    def place(self) -> str:
+        """Who and where, for people."""
+        parts = urlsplit(self.url)
+        asked = dict(parse_qsl(parts.query))
+        host = (parts.hostname or asked.get("host", "")) + (f":{parts.port}" if parts.port else "")
+        user = f"{unquote(parts.username)}@" if parts.username else ""
+        return f"postgresql://{user}{host}{parts.path}, schema {self.schema}"
+
+    def address(self, driver: str = "", **settings: object) -> str:
+        """For a driver: with the schema first on the path of names, and settings of the session."""
+        parts = urlsplit(self.url)
+        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+        wanted = {"search_path": f"{self.schema},public", "TimeZone": "UTC", **settings}
+        told = " ".join(f"-c {name}={value}" for name, value in wanted.items())
+        asked["options"] = f"{asked.get('options', '')} {told}".strip()
+        asked.setdefault("application_name", "scout")
+        asked.setdefault("connect_timeout", "10")
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        query = urlencode(asked, quote_via=quote)
+        return f"{scheme}://{parts.netloc}{parts.path}?{query}"
+
+    def hidden(self, text: str) -> str:
+        """The text without the password; drivers quote it when they cannot read the address."""
+        parts = urlsplit(self.url)
+        secrets = {parts.password or "", unquote(parts.password or "")}
+        secrets |= {value for name, value in parse_qsl(parts.query) if "password" in name}
+        for secret in sorted(secrets - {""}, key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text.replace("\n", " ").strip()
+
+    def failure(self, error: Exception, what: str, state: str | None = None) -> ScoutFailure:
+        """What an error of the server means for `what` (warehouse or ledger), and the mend.
+
+        `state`: its SQLSTATE (Postgres manual, appendix A); None when there was no connection.
+        """
+        told = self.hidden(str(error))
+        where = f"{what} at {self.place}"
+        for found, kind, mend in MEANINGS:
+            if found.search(state or "") or (state is None and found.search(told)):
+                return kind(f"{where}: {mend.format(schema=self.schema)} ({told})")
+        return Critical(f"{where} cannot be used ({told})")
+
+
+_RETRIED = "the server is away or busy; it is tried again. See that it runs and may be reached"
+
+MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
+    (re.compile(found), kind, mend)
+    for found, kind, mend in (
+        (
+            r"^28|password authentication failed|no password supplied|role .* does not exist",
+            BadConfig,
+            "the server refuses this user or password. Correct them in the address",
+        ),
+        (r"^3D000|database .* does not exist", BadConfig, "there is no such database: create it"),
+        (
+            r"no pg_hba.conf entry",
+            BadConfig,
+            "the server lets nobody in from here. Allow it in its pg_hba.conf",
+        ),
+        (
+            r"^42501",
+            BadConfig,
+            "this user may not do that. As the owner: GRANT CREATE ON DATABASE … TO the user, or "
+            "CREATE SCHEMA {schema} AUTHORIZATION the user",
+        ),
+        (
+            r"^(0A000|58P01|22023)$|^42704",
+            BadConfig,
+            "the server lacks what is needed, as the extension `vector`. Install pgvector, then "
+            "as its superuser: CREATE EXTENSION vector",
+        ),
+        (
+            r"invalid percent-encoded|invalid URI|invalid port|invalid connection option|missing",
+            BadConfig,
+            f"the address cannot be read. Give {MEND}, special characters as %XX",
+        ),
+        (
+            r"^53100|No space left on device",
+            Critical,
+            "the server's disk is full. Make room, then `scout auto`",
+        ),
+        (r"^23", Critical, "rows that break a key or rule of their table are not taken in"),
+        (r"^(08|57P|53300|53400|40001|40P01|55P03|55006|57014)", Transient, _RETRIED),
+        (
+            r"(?i)failed to connect|could not connect|connection refused|timeout expired|"
+            r"server closed the connection|could not translate host|starting up|shutting down|"
+            r"terminating connection|no connection to the server|could not receive|could not send|"
+            r"SSL connection|Broken pipe|reset by peer|EOF detected",
+            Transient,
+            _RETRIED,
+        ),
+    )
+)
