@@ -133,6 +133,8 @@ def _following(count: int, rounds: int) -> list[Taken]:
         def idle() -> None:
             again = evaluated(world.instance, repository, "flow_on", cursor)
             _must_equal(len(again.requests), 0)
+            if again.cursor == cursor:
+                raise AssertionError(f"no condition was evaluated: {again.skipped}")
 
         return [Taken.by(idle) for _ in range(rounds)]
 

@@ -81,16 +81,15 @@ def due_sources(
         some = ", ".join(f"{one.key} ({one.reason})" for one in due[:20])
         yield dg.SkipReason(f"dry_run: would ask {len(due)} sources: {some or 'none'}")
         return
-    register_partitions(opened, context.instance)
+    partitions = register_partitions(opened, context.instance)
     _expire(context.instance)
-    waiting = _settled(opened, context.instance, web, state)
+    waiting = _settled(opened, context.instance, web, state, partitions)
     if opened.trigger_on_startup and context.cursor != this_process():
         opened.dispatches.ask(None, Reason.STARTUP, now)
     context.update_cursor(this_process())
     for kind in ASKING:
-        order = context.instance.get_dynamic_partitions(kind)
         room = WAITING_AT_MOST - len(waiting)
-        waiting += opened.dispatches.claim(kind, order, now, state.missed_before, room)
+        waiting += opened.dispatches.claim(kind, partitions[kind], now, state.missed_before, room)
     yield from map(_request, waiting)
     if not waiting:
         yield dg.SkipReason("no source is due")
@@ -122,7 +121,11 @@ def over(keys: Sequence[str], job: str, run_key: str, tags: Mapping[str, str]) -
 
 
 def _settled(
-    home: Home, instance: dg.DagsterInstance, web: Web, state: ControlState
+    home: Home,
+    instance: dg.DagsterInstance,
+    web: Web,
+    state: ControlState,
+    partitions: Mapping[Kind, Sequence[str]],
 ) -> list[Dispatch]:
     """Dispatches that still wait for their run; the others that have not ended are closed.
 
@@ -130,7 +133,6 @@ def _settled(
     own slot: whether that was missed in manual is decided where sources are claimed.
     """
     waiting, now = [], web.now()
-    partitions = {kind: set(instance.get_dynamic_partitions(kind)) for kind in ASKING}
     for one in home.dispatches.open():
         stopped = state.since is not None and one.requested_at < state.since
         ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
@@ -144,7 +146,7 @@ def _settled(
             if now - one.started_at > 2 * LONGEST_WAIT:
                 home.dispatches.lost(one.number, "LOST", now)
                 _tell_of_landed(home, instance, one)
-        elif stopped or not partitions[Kind(one.kind)].issuperset(one.keys):
+        elif stopped or not set(one.keys) <= set(partitions[Kind(one.kind)]):
             home.dispatches.lost(one.number, "WITHDRAWN", now)
         else:
             waiting.append(one)

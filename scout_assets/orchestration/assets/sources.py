@@ -4,6 +4,8 @@ Belongs here: running the sync and registering partitions. Does not belong here:
 comparing the lists (`gateways.files`, `domain.sources`).
 """
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from scout_assets.domain.catalogue import Kind
@@ -95,12 +97,18 @@ def _changes(plan: SyncPlan) -> dict[str, int]:
     }
 
 
-def register_partitions(home: Home, instance: dg.DagsterInstance) -> None:
-    """Make each kind's dynamic partitions equal its active sources."""
-    for kind in Kind:
-        active = home.ledger.active_keys(kind)
-        registered = set(instance.get_dynamic_partitions(kind))
-        if active - registered:
-            instance.add_dynamic_partitions(kind, sorted(active - registered))
-        for key in sorted(registered - active):
-            instance.delete_dynamic_partition(kind, key)
+def register_partitions(home: Home, instance: dg.DagsterInstance) -> dict[Kind, Sequence[str]]:
+    """Make each kind's dynamic partitions equal its active sources; returns them in order."""
+    return {kind: _register(kind, home.ledger.active_keys(kind), instance) for kind in Kind}
+
+
+def _register(kind: Kind, active: set[str], instance: dg.DagsterInstance) -> Sequence[str]:
+    order = instance.get_dynamic_partitions(kind)
+    registered = set(order)
+    if active == registered:
+        return order
+    if active - registered:
+        instance.add_dynamic_partitions(kind, sorted(active - registered))
+    for key in sorted(registered - active):
+        instance.delete_dynamic_partition(kind, key)
+    return instance.get_dynamic_partitions(kind)
