@@ -35,6 +35,15 @@ def postgres_schema(postgres: Server) -> Postgres:
     return postgres.schema()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | Postgres:
+    """Where a new ledger is, on each engine."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.sqlite"
+    server: Server = request.getfixturevalue("postgres")
+    return server.ledger()
+
+
 @pytest.fixture
 def home_root(tmp_path: Path) -> Path:
     return tmp_path / "home"

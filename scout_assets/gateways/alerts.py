@@ -21,13 +21,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from scout_assets.domain.alerts import GIVE_UP_AFTER, Alert, Delivery, Severity, next_try
 from scout_assets.domain.failures import Permanent, ScoutFailure, Transient, contained
 from scout_assets.gateways.channels import Channel
 from scout_assets.gateways.ledger import Base, Ledger
+from scout_assets.gateways.ledger_rows import insert
 
 __all__ = ["Alerts", "ChannelState", "Delivered", "Pass", "Raised", "raise_all"]
 
@@ -131,14 +131,16 @@ def _add(session: Session, alert: Alert, now: datetime) -> bool:
         "text": alert.text,
         "raised_at": now,
     }
-    added = insert(_AlertRow).values(row).on_conflict_do_nothing().returning(_AlertRow.number)
+    added = (
+        insert(session, _AlertRow).values(row).on_conflict_do_nothing().returning(_AlertRow.number)
+    )
     return session.execute(added).first() is not None
 
 
 def _begins(session: Session, family: str, name: str, now: datetime) -> bool:
     """Whether it did not hold before."""
     row = {"family": family, "name": name, "since": now}
-    added = insert(_ConditionRow).values(row).on_conflict_do_nothing()
+    added = insert(session, _ConditionRow).values(row).on_conflict_do_nothing()
     return session.execute(added.returning(_ConditionRow.name)).first() is not None
 
 
@@ -270,7 +272,7 @@ class Alerts:
         """How the channel does; a new one is due what was raised since a day ago."""
         row = {"name": name, "since": now - _LOOK_BACK, "failures": 0}
         with self._ledger.session() as session:
-            session.execute(insert(_ChannelRow).values(row).on_conflict_do_nothing())
+            session.execute(insert(session, _ChannelRow).values(row).on_conflict_do_nothing())
             return _channel(session.get_one(_ChannelRow, name))
 
     def _claim(self, name: str, now: datetime) -> Raised | None:
@@ -288,13 +290,17 @@ class Alerts:
     def _take(self, number: int, name: str, now: datetime) -> bool:
         until = now + _CLAIM
         mine = {"state": Delivery.SENDING, "changed_at": now, "claimed_until": until}
-        row = insert(_DeliveryRow).values(alert=number, channel=name, attempts=1, **mine)
-        taken = row.on_conflict_do_update(
-            index_elements=[_DeliveryRow.alert, _DeliveryRow.channel],
-            set_={**mine, "attempts": _DeliveryRow.attempts + 1},
-            where=_is_open(now),
-        ).returning(_DeliveryRow.alert)
         with self._ledger.session() as session:
+            row = insert(session, _DeliveryRow)
+            taken = (
+                row.values(alert=number, channel=name, attempts=1, **mine)
+                .on_conflict_do_update(
+                    index_elements=[_DeliveryRow.alert, _DeliveryRow.channel],
+                    set_={**mine, "attempts": _DeliveryRow.attempts + 1},
+                    where=_is_open(now),
+                )
+                .returning(_DeliveryRow.alert)
+            )
             return session.execute(taken).first() is not None
 
     def _settle(

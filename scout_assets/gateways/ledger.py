@@ -150,7 +150,7 @@ class Ledger(LedgerDatabase):
         self, kind: str | None = None, state: State | None = None, keys: Sequence[str] | None = None
     ) -> tuple[KnownSource, ...]:
         """Known sources in key order."""
-        query = sa.select(SourceRow).order_by(SourceRow.key)
+        query = sa.select(SourceRow)
         if kind is not None:
             query = query.where(SourceRow.kind == kind)
         if state is not None:
@@ -158,7 +158,8 @@ class Ledger(LedgerDatabase):
         wanted = None if keys is None else set(keys)
         with self.session() as session:
             rows = session.scalars(query)
-            return tuple(_known(row) for row in rows if wanted is None or row.key in wanted)
+            known = [_known(row) for row in rows if wanted is None or row.key in wanted]
+        return tuple(sorted(known, key=lambda one: one.source.key))
 
     def active_keys(self, kind: str) -> set[str]:
         """The keys of a kind's active sources, without reading their declarations."""
@@ -346,12 +347,10 @@ class Ledger(LedgerDatabase):
 
     def landed_pages(self) -> set[tuple[str, str]]:
         """Every page of every snapshot, by source and sha256: what the ledger points at."""
-        query = (
-            "SELECT DISTINCT source, page.value ->> 'sha256' "
-            "FROM snapshots, json_each(snapshots.pages) page"
-        )
+        query = sa.select(_SnapshotRow.source, _SnapshotRow.pages)
         with self.session() as session:
-            return {(source, sha256) for source, sha256 in session.execute(sa.text(query))}
+            rows = session.execute(query.execution_options(yield_per=1000))
+            return {(source, page["sha256"]) for source, pages in rows for page in pages}
 
     def last_landings(self, keys: Sequence[str]) -> dict[str, tuple[int, datetime]]:
         """The number of each source's last snapshot, and when it landed."""

@@ -1,7 +1,11 @@
 """The ledger as a database: opening it, its version, its short transactions, what its errors mean.
 
-Belongs here: how it is reached. Does not belong here: any table (`ledger` and whoever keeps rows
-there).
+Belongs here: SQLite (WAL; the default) or a schema of a Postgres server, which behave alike. Does
+not belong here: any table (`ledger` and whoever keeps rows there).
+
+Who writes. SQLite lets one transaction write at a time, and `exclusive` takes that place before it
+reads. On Postgres writers go on beside each other, but for those: `exclusive` holds an advisory
+lock alone, every other writer shares it from its first change on.
 """
 
 import contextlib
@@ -11,28 +15,49 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session
 
-from scout_assets.domain.failures import BadConfig, Critical, Transient
+from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
+from scout_assets.gateways.postgres import Postgres
 
 __all__ = ["HEAD", "LedgerDatabase"]
 
 HEAD = "0005"
 """The newest migration; a test compares it with migrations/versions."""
 
+_WRITERS = 0x1ED6E5
+"""The advisory lock of writers on Postgres."""
+_ALONE = sa.text(f"SELECT pg_advisory_xact_lock({_WRITERS}, hashtext(current_schema()))")
+_SHARED = sa.text(f"SELECT pg_advisory_xact_lock_shared({_WRITERS}, hashtext(current_schema()))")
+
 
 class LedgerDatabase:
-    """A database file of SQLite (WAL), brought to the newest version. `path`: the database file.
+    """A database that is brought to the newest version. `where`: a file of SQLite, or a server.
 
-    Others' transactions are waited for, `wait_seconds` at most.
+    Others' transactions are waited for, `wait_seconds` at most. Raises BadConfig for a server that
+    lets us not in, Transient when it is away.
     """
 
-    def __init__(self, path: Path, wait_seconds: float = 30) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": wait_seconds})
-        sa.event.listen(self._engine, "connect", _pragmas)
+    def __init__(self, where: Path | Postgres, wait_seconds: float = 30) -> None:
+        self.where = where
+        self._engine = _engine(where, wait_seconds)
         self._migrate()
+
+    @property
+    def path(self) -> Path:
+        """Its file. Raises BadConfig when it is on a server."""
+        if isinstance(self.where, Postgres):
+            raise BadConfig(f"the ledger is on a server ({self.place}), not in a file")
+        return self.where
+
+    @property
+    def is_file(self) -> bool:
+        return isinstance(self.where, Path)
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people; without any password."""
+        return self.where.place if isinstance(self.where, Postgres) else str(self.where)
 
     def _migrate(self) -> None:
         with self._explained():
@@ -41,28 +66,40 @@ class LedgerDatabase:
                 return
             if found is not None and found > HEAD:
                 raise BadConfig(
-                    f"ledger {self.path} is of a newer version ({found}) than this program "
+                    f"ledger {self.place} is of a newer version ({found}) than this program "
                     f"({HEAD}): use that version, or `scout restore` a backup of this one"
                 )
             from scout_assets.gateways.migrations import upgrade  # alembic takes long to import
 
+            if isinstance(self.where, Postgres):
+                self._make_schema(self.where)
             upgrade(self._engine)
 
+    def _make_schema(self, server: Postgres) -> None:
+        with self._engine.begin() as connection:
+            connection.execute(_ALONE)
+            found = "SELECT 1 FROM pg_namespace WHERE nspname = :name"
+            if connection.execute(sa.text(found), {"name": server.schema}).first() is None:
+                connection.execute(sa.schema.CreateSchema(server.schema))
+
     def _revision(self) -> str | None:
+        schema = self.where.schema if isinstance(self.where, Postgres) else None
         with self._engine.connect() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
+            if not sa.inspect(connection).has_table("alembic_version", schema):
                 return None
             return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
 
     def close(self) -> None:
-        """Let go of the file, for somebody who copies or replaces it; the next use opens it."""
+        """Let go of it, for somebody who copies or replaces the file; the next use opens it."""
         self._engine.dispose()
 
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
-        """One short transaction. Raises Transient when the file stays locked, Critical when it is
-        damaged."""
+        """One short transaction. Raises Transient when others keep it locked or the server is away,
+        Critical when it is damaged."""
         with self._explained(), Session(self._engine) as session, session.begin():
+            if isinstance(self.where, Postgres):
+                _share_with_writers(session)
             yield session
 
     @contextlib.contextmanager
@@ -72,19 +109,37 @@ class LedgerDatabase:
         except IntegrityError:
             raise  # the caller's affair
         except DatabaseError as error:
-            if isinstance(error, OperationalError) and "no such" not in str(error.orig):
-                raise Transient(f"ledger {self.path} cannot be used now: {error.orig}") from error
-            raise Critical(
-                f"ledger {self.path} is damaged ({error.orig}): `scout stop` what runs, then "
-                "`scout restore` a backup"
-            ) from error
+            raise self._failure(error) from None
+
+    def _failure(self, error: DatabaseError) -> ScoutFailure:
+        if isinstance(self.where, Postgres):
+            return self.where.failure(error, "ledger", getattr(error.orig, "pgcode", None))
+        if isinstance(error, OperationalError) and "no such" not in str(error.orig):
+            return Transient(f"ledger {self.place} cannot be used now: {error.orig}")
+        return Critical(
+            f"ledger {self.place} is damaged ({error.orig}): `scout stop` what runs, then "
+            "`scout restore` a backup"
+        )
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[Session]:
         """One short transaction that reads and then writes: no other writes in between."""
-        with self.session() as session:
-            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+        with self._explained(), Session(self._engine) as session, session.begin():
+            if isinstance(self.where, Postgres):
+                session.execute(_ALONE)
+            else:
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
+
+
+def _engine(where: Path | Postgres, wait_seconds: float) -> sa.Engine:
+    if isinstance(where, Postgres):
+        address = where.address("psycopg2", lock_timeout=f"{wait_seconds * 1000:.0f}ms")
+        return sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
+    where.parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(f"sqlite:///{where}", connect_args={"timeout": wait_seconds})
+    sa.event.listen(engine, "connect", _pragmas)
+    return engine
 
 
 def _pragmas(connection: DBAPIConnection, _: object) -> None:
@@ -92,3 +147,24 @@ def _pragmas(connection: DBAPIConnection, _: object) -> None:
     for pragma in ("journal_mode = WAL", "synchronous = NORMAL"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _share_with_writers(session: Session) -> None:
+    """Wait, before the first change, for whoever writes alone."""
+
+    def before_flush(*_: object) -> None:
+        share()
+
+    def before_statement(state: ORMExecuteState) -> None:
+        if state.is_insert or state.is_update or state.is_delete:
+            share()
+
+    shared: list[bool] = []
+
+    def share() -> None:
+        if not shared:
+            shared.append(True)
+            session.connection().execute(_SHARED)
+
+    sa.event.listen(session, "before_flush", before_flush)
+    sa.event.listen(session, "do_orm_execute", before_statement)

@@ -1,15 +1,17 @@
 """What all rows of the ledger share.
 
-Belongs here: the declarative base and its types. Does not belong here: any table.
+Belongs here: the declarative base, its types, what each engine calls otherwise. Does not belong
+here: any table.
 """
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import DeclarativeBase, Session
 
-__all__ = ["Base"]
+__all__ = ["Base", "insert"]
 
 
 class _UtcDateTime(sa.TypeDecorator[datetime]):
@@ -33,3 +35,10 @@ class Base(DeclarativeBase):
         dict[str, Any]: sa.JSON,
         list[dict[str, Any]]: sa.JSON,
     }
+
+
+def insert(session: Session, row: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    """An insert that may say what to do when the key is there already."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(row)
+    return sqlite.insert(row)

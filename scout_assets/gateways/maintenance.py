@@ -297,7 +297,8 @@ def _space(home: Home, now: datetime, dry_run: bool) -> Cleaned:
     won, warehouse = {}, home.warehouse
     if isinstance(warehouse, DuckDbWarehouse):
         won["warehouse"] = shrink_warehouse(warehouse, dry_run)
-    won["ledger"] = shrink_sqlite(home.ledger.path, dry_run)
+    if home.ledger.is_file:
+        won["ledger"] = shrink_sqlite(home.ledger.path, dry_run)
     return Cleaned("space", {}, sum(won.values()), [name for name, size in won.items() if size])
 
 

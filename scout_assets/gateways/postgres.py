@@ -128,6 +128,11 @@ MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
             Critical,
             "the server's disk is full. Make room, then `scout auto`",
         ),
+        (
+            r"^42P01|^42703",
+            Critical,
+            "is damaged: not all of its tables are there. Restore a backup",
+        ),
         (r"^23", Critical, "rows that break a key or rule of their table are not taken in"),
         (r"^(08|57P|53300|53400|40001|40P01|55P03|55006|57014)", Transient, _RETRIED),
         (

@@ -17,7 +17,6 @@ from typing import Any
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from scout_assets.domain.alerts import Alert
@@ -28,6 +27,7 @@ from scout_assets.domain.sources import State as SourceState
 from scout_assets.gateways.alerts import raise_all
 from scout_assets.gateways.audit import note
 from scout_assets.gateways.ledger import Base, Ledger
+from scout_assets.gateways.ledger_rows import insert
 from scout_assets.gateways.warehouse import Warehouse
 
 __all__ = ["Evaluated", "PriceRules"]
@@ -244,7 +244,7 @@ def _remember(session: Session, before: State, after: State) -> None:
 def _put(
     session: Session, table: type[Base], key: Mapping[str, str], value: Mapping[str, Any]
 ) -> None:
-    row = insert(table).values(**key, **value)
+    row = insert(session, table).values(**key, **value)
     session.execute(row.on_conflict_do_update(index_elements=list(key), set_=dict(value)))
 
 

@@ -16,6 +16,7 @@ from scout_assets.domain.failures import Critical, Permanent, Transient
 from scout_assets.gateways.alerts import Alerts, Pass
 from scout_assets.gateways.channels import configured
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres
 from scout_assets_tests.loopback import Loopback, Reply
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -23,8 +24,8 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def alerts(tmp_path: Path) -> Alerts:
-    return Alerts(Ledger(tmp_path / "ledger.sqlite"))
+def alerts(ledger_place: Path | Postgres) -> Alerts:
+    return Alerts(Ledger(ledger_place))
 
 
 def alert(key: str = "run:1") -> Alert:
@@ -89,15 +90,14 @@ def test_no_secret_gets_into_the_outbox(alerts: Alerts, tmp_path: Path):
         assert b"hunter2" not in file.read_bytes()
 
 
-def _raise(path: Path, results: "multiprocessing.Queue[bool]") -> None:
-    results.put(Alerts(Ledger(path)).raise_(alert(), NOW))
+def _raise(where: Path | Postgres, results: "multiprocessing.Queue[bool]") -> None:
+    results.put(Alerts(Ledger(where)).raise_(alert(), NOW))
 
 
-def test_of_processes_that_raise_the_same_one_is_first(tmp_path: Path):
+def test_of_processes_that_raise_the_same_one_is_first(ledger_place: Path | Postgres):
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
-    path = tmp_path / "ledger.sqlite"
-    racers = [spawn.Process(target=_raise, args=(path, results)) for _ in range(3)]
+    racers = [spawn.Process(target=_raise, args=(ledger_place, results)) for _ in range(3)]
     for racer in racers:
         racer.start()
     raised = [results.get(timeout=60) for _ in racers]
@@ -278,9 +278,9 @@ def test_a_pass_ends_in_time_and_leaves_a_hanging_channel_behind(alerts: Alerts)
     assert states(alerts, "email") == {"run:1": (Delivery.DELIVERED, None)}
 
 
-def test_a_claim_of_a_killed_deliverer_runs_out(alerts: Alerts, tmp_path: Path):
+def test_a_claim_of_a_killed_deliverer_runs_out(alerts: Alerts, ledger_place: Path | Postgres):
     alerts.raise_(alert(), NOW)
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger = Ledger(ledger_place)
     place = Place(failures=[KeyboardInterrupt()])  # type: ignore[list-item]
     with pytest.raises(KeyboardInterrupt):
         deliver(alerts, place)
@@ -318,8 +318,8 @@ def test_a_real_webhook_that_recovers_gets_each_alert_once(alerts: Alerts, loopb
     }
 
 
-def test_a_ledger_that_cannot_be_used_is_told(alerts: Alerts, tmp_path: Path):
-    with Ledger(tmp_path / "ledger.sqlite").session() as session:
+def test_a_ledger_that_cannot_be_used_is_told(alerts: Alerts, ledger_place: Path | Postgres):
+    with Ledger(ledger_place).session() as session:
         session.execute(sa.text("ALTER TABLE alerts RENAME TO elsewhere"))
     with pytest.raises(Critical, match="is damaged"):
         alerts.raise_(alert(), NOW)

@@ -13,13 +13,14 @@ from scout_assets.domain.control import ControlState, Mode
 from scout_assets.domain.failures import BadConfig, Critical
 from scout_assets.gateways.control import Control, this_process
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def control(tmp_path: Path) -> Control:
-    return Control(Ledger(tmp_path / "ledger.sqlite"))
+def control(ledger_place: Path | Postgres) -> Control:
+    return Control(Ledger(ledger_place))
 
 
 def test_until_an_operator_says_auto_the_mode_is_manual(control: Control):
@@ -62,22 +63,22 @@ def test_nobody_switches_namelessly(control: Control, actor: str):
 
 
 @pytest.mark.parametrize("change", ["UPDATE audit SET actor = 'nobody'", "DELETE FROM audit"])
-def test_the_audit_log_cannot_be_edited(tmp_path: Path, change: str):
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+def test_the_audit_log_cannot_be_edited(ledger_place: Path | Postgres, change: str):
+    ledger = Ledger(ledger_place)
     Control(ledger).switch(Mode.AUTO, "ana", "go", NOW)
     with pytest.raises(sa.exc.IntegrityError, match="append-only"), ledger.session() as session:
         session.execute(sa.text(change))
     assert Control(ledger).audit()[0].actor == "ana"
 
 
-def test_another_process_sees_the_switch_at_once(tmp_path: Path, control: Control):
-    other = Control(Ledger(tmp_path / "ledger.sqlite"))
+def test_another_process_sees_the_switch_at_once(ledger_place: Path | Postgres, control: Control):
+    other = Control(Ledger(ledger_place))
     control.switch(Mode.AUTO, "ana", "go", NOW)
     assert other.state().mode is Mode.AUTO
 
 
-def test_a_ledger_that_is_gone_is_told_and_nothing_counts_as_auto(tmp_path: Path):
-    ledger = Ledger(tmp_path / "ledger.sqlite")
+def test_a_ledger_that_is_gone_is_told_and_nothing_counts_as_auto(ledger_place: Path | Postgres):
+    ledger = Ledger(ledger_place)
     control = Control(ledger)
     control.switch(Mode.AUTO, "ana", "go", NOW)
     with ledger.session() as session:
@@ -215,9 +216,9 @@ def test_a_clock_that_jumped_back_holds_nobody_up(control: Control):
     assert control.hold(NOW, "third process 8") is None
 
 
-def test_of_many_at_once_one_gets_the_lease(tmp_path: Path, control: Control):
+def test_of_many_at_once_one_gets_the_lease(ledger_place: Path | Postgres, control: Control):
     def ask(number: int) -> bool:
-        mine = Control(Ledger(tmp_path / "ledger.sqlite"))
+        mine = Control(Ledger(ledger_place))
         return mine.hold(NOW, f"machine-{number} process 7") is None
 
     with ThreadPoolExecutor(8) as pool:

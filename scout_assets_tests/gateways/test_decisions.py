@@ -10,6 +10,7 @@ from scout_assets.domain.matching.calibration import BUNDLED
 from scout_assets.domain.review import Decision, Verdict, standing
 from scout_assets.gateways.decisions import Decisions, Judged
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SEEN = {"linear": 1.5, "vetoed": False, "reason": "names are alike", "parts": [{"value": 0.5}]}
@@ -19,16 +20,16 @@ FITTED = BUNDLED.model_copy(update={"decisions": 60})
 
 
 @pytest.fixture
-def decisions(tmp_path: Path) -> Decisions:
-    return Decisions(Ledger(tmp_path / "ledger.sqlite"))
+def decisions(ledger_place: Path | Postgres) -> Decisions:
+    return Decisions(Ledger(ledger_place))
 
 
-def test_a_decision_is_kept_with_who_when_and_what_was_seen(decisions, tmp_path):
+def test_a_decision_is_kept_with_who_when_and_what_was_seen(decisions, ledger_place):
     made = decisions.add(PAIR, Verdict.ACCEPT, "ana", NOW)
     assert made == Decision(
         1, "acme", "acme/1", "berg/1", Verdict.ACCEPT, "ana", NOW, 88.5, SEEN, None, None
     )
-    assert Decisions(Ledger(tmp_path / "ledger.sqlite")).all() == (made,), "it is on disk"
+    assert Decisions(Ledger(ledger_place)).all() == (made,), "it is on disk"
 
 
 @pytest.mark.parametrize("nobody", ["", "  "])

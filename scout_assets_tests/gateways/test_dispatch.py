@@ -20,6 +20,7 @@ from scout_assets.domain.failures import BadConfig, NotFound, Transient
 from scout_assets.domain.sources import Source
 from scout_assets.gateways.dispatch import Dispatches
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 HOURLY = {"full_cadence": "0 * * * *", "price_cadence": "0 4 * * 0"}
@@ -32,8 +33,8 @@ def at(hours: float) -> datetime:
 class Place:
     """A ledger with sources, all of which were asked at the start."""
 
-    def __init__(self, path: Path) -> None:
-        self.ledger = Ledger(path)
+    def __init__(self, where: Path | Postgres) -> None:
+        self.ledger = Ledger(where)
         self.dispatches = Dispatches(self.ledger)
         self.order: list[str] = []
 
@@ -58,8 +59,8 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(tmp_path / "ledger.sqlite")
+def place(ledger_place: Path | Postgres) -> Place:
+    return Place(ledger_place)
 
 
 def asked(dispatches: Sequence[Dispatch]) -> list[tuple[list[str], str, str]]:
@@ -259,14 +260,13 @@ def test_old_dispatches_are_forgotten_once_they_have_ended(place: Place):
 # Several automations, and faults
 
 
-def test_of_many_at_once_one_gets_each_source(tmp_path: Path):
-    path = tmp_path / "ledger.sqlite"
-    place = Place(path)
+def test_of_many_at_once_one_gets_each_source(ledger_place: Path | Postgres):
+    place = Place(ledger_place)
     place.declare(*(f"s{number:02}" for number in range(40)))
     claimed: list[str] = []
 
     def automation() -> None:
-        rival = Dispatches(Ledger(path))
+        rival = Dispatches(Ledger(ledger_place))
         for hours in (1.0, 1.01, 1.02):
             for one in rival.claim("roaster", place.order, at(hours)):
                 claimed.extend(one.keys)
@@ -279,7 +279,8 @@ def test_of_many_at_once_one_gets_each_source(tmp_path: Path):
     assert sorted(claimed) == place.order
 
 
-def test_a_locked_ledger_is_told_and_loses_nothing(tmp_path: Path, place: Place):
+def test_a_locked_ledger_is_told_and_loses_nothing(tmp_path: Path):
+    place = Place(tmp_path / "ledger.sqlite")
     place.declare("a")
     hasty = Dispatches(Ledger(tmp_path / "ledger.sqlite", wait_seconds=0.1))
     with contextlib.closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as other:
@@ -291,7 +292,8 @@ def test_a_locked_ledger_is_told_and_loses_nothing(tmp_path: Path, place: Place)
     assert asked(hasty.claim("roaster", ["a"], at(1))) == [(["a"], "full", "slot")]
 
 
-def test_a_process_killed_in_a_claim_claims_nothing(tmp_path: Path, place: Place):
+def test_a_process_killed_in_a_claim_claims_nothing(tmp_path: Path):
+    place = Place(tmp_path / "ledger.sqlite")
     place.declare("a")
     killed = subprocess.run(
         [sys.executable, "-c", KILLED_IN_A_CLAIM, str(tmp_path / "ledger.sqlite")], check=False
@@ -306,6 +308,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 import sqlalchemy as sa
 from scout_assets.gateways.dispatch import Dispatches
+from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.ledger import Ledger
 
 ledger = Ledger(Path(sys.argv[1]))

@@ -25,14 +25,15 @@ from scout_assets.gateways import (
 )
 from scout_assets.gateways.ledger import Ledger, Page, Snapshot, metadata
 from scout_assets.gateways.ledger_database import HEAD
+from scout_assets.gateways.postgres import Postgres
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PAGE = Page("products", "https://berg.example/products.json", "ab" * 32, '"e1"', None)
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "ledger.sqlite")
+def ledger(ledger_place: Path | Postgres) -> Ledger:
+    return Ledger(ledger_place)
 
 
 def source(key: str = "berg", **fields: object) -> Source:
@@ -152,14 +153,15 @@ def test_newer_validators_of_the_same_bytes_are_kept(ledger):
     assert ledger.latest_snapshots(["berg"])["berg"].pages == (newer,)
 
 
-def _open_and_land(path: Path, results: "multiprocessing.Queue[bool]") -> None:
-    results.put(Ledger(path).land(snapshot(1), NOW))
+def _open_and_land(where: Path | Postgres, results: "multiprocessing.Queue[bool]") -> None:
+    results.put(Ledger(where).land(snapshot(1), NOW))
 
 
-def test_processes_that_start_at_once_migrate_once_and_one_lands(tmp_path):
+@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
+def test_processes_that_start_at_once_migrate_once_and_one_lands(tmp_path, postgres, engine):
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
-    path = tmp_path / "ledger.sqlite"
+    path = tmp_path / "ledger.sqlite" if engine == "sqlite" else postgres.schema()
     racers = [spawn.Process(target=_open_and_land, args=(path, results)) for _ in range(5)]
     for racer in racers:
         racer.start()
@@ -173,7 +175,7 @@ def test_migrations_lead_to_the_models_and_head_is_the_newest(ledger):
     # Each brings its own tables.
     for module in (alerts, control, courier, decisions, dispatch, price_rules):
         assert module.Base.metadata is metadata
-    with sa.create_engine(f"sqlite:///{ledger.path}").connect() as connection:
+    with raw(ledger).connect() as connection:
         context = MigrationContext.configure(connection)
         assert compare_metadata(context, metadata) == []
         assert context.get_current_revision() == HEAD
@@ -182,17 +184,25 @@ def test_migrations_lead_to_the_models_and_head_is_the_newest(ledger):
 
 
 def test_a_migration_can_be_taken_back(ledger):
-    engine = sa.create_engine(f"sqlite:///{ledger.path}")
+    engine = raw(ledger)
     command.downgrade(migrations.config(engine), "base")
     assert set(sa.inspect(engine).get_table_names()) <= {"alembic_version"}
-    assert Ledger(ledger.path).sources() == ()
+    engine.dispose()
+    assert Ledger(ledger.where).sources() == ()
+
+
+def raw(ledger: Ledger) -> sa.Engine:
+    """Its database, as it is."""
+    if isinstance(ledger.where, Postgres):
+        return sa.create_engine(ledger.where.address("psycopg2"))
+    return sa.create_engine(f"sqlite:///{ledger.where}")
 
 
 def test_a_ledger_without_its_tables_is_told_as_damaged(ledger):
     ledger.sync([source()], NOW)
-    with sqlite3.connect(ledger.path) as raw:
-        raw.execute("ALTER TABLE snapshots RENAME TO elsewhere")
-    with pytest.raises(Critical, match=r"ledger .*ledger\.sqlite is damaged"):
+    with raw(ledger).begin() as connection:
+        connection.execute(sa.text("ALTER TABLE snapshots RENAME TO elsewhere"))
+    with pytest.raises(Critical, match=r"ledger .* is damaged"):
         ledger.snapshots("berg")
 
 

@@ -11,6 +11,8 @@ with engine.connect() as connection:
     if connection.dialect.name == "sqlite":
         # pysqlite begins late; an early write lock makes a second process wait its turn.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+    else:
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext(current_schema()))")
     context.configure(connection=connection, target_metadata=metadata)
     context.run_migrations()
     connection.commit()

@@ -6,9 +6,19 @@ from alembic import op
 revision = "0003"
 down_revision = "0002"
 
-_REFUSED = """
-CREATE TRIGGER audit_no_{verb} BEFORE {verb} ON audit
-BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+_REFUSED = {
+    "sqlite": """
+        CREATE TRIGGER audit_no_{verb} BEFORE {verb} ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END
+    """,
+    "postgresql": """
+        CREATE TRIGGER audit_no_{verb} BEFORE {verb} ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION refuse_audit_edit()
+    """,
+}
+_REFUSING = """
+CREATE OR REPLACE FUNCTION refuse_audit_edit() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = '23000'; END $$
 """
 
 
@@ -33,8 +43,11 @@ def upgrade() -> None:
         sa.Column("after", sa.JSON(), nullable=False),
     )
     op.create_index("ix_audit_entity", "audit", ["entity"])
+    dialect = op.get_bind().dialect.name
+    if dialect == "postgresql":
+        op.execute(_REFUSING)
     for verb in ("UPDATE", "DELETE"):
-        op.execute(_REFUSED.format(verb=verb))
+        op.execute(_REFUSED[dialect].format(verb=verb))
 
 
 def downgrade() -> None:
