@@ -5,6 +5,7 @@ imports it.
 """
 
 import os
+from collections.abc import Mapping
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -55,7 +56,8 @@ def build_defs(
     hours = supply.sync_hours(os.environ) if sync_hours is None else sync_hours
     home = home or ScoutHome()
     stores = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
-    assets = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel]
+    made = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel]
+    assets = [_shown_as_kept(asset, home.open().engines) for asset in made]
     checks = [
         *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),
         *build_supplier_checks("suppliers"),
@@ -80,6 +82,13 @@ def build_defs(
             "embedding": embedding or Embedding(),
             "warehouse": WarehouseIOManager(home=home),
         },
+    )
+
+
+def _shown_as_kept(asset: dg.AssetsDefinition, engines: Mapping[str, str]) -> dg.AssetsDefinition:
+    """With the kinds of what keeps it in this installation."""
+    return asset.map_asset_specs(
+        lambda spec: spec.replace_attributes(kinds={engines.get(k, k) for k in spec.kinds})
     )
 
 

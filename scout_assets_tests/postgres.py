@@ -32,18 +32,24 @@ class Server:
         """A schema that is not there yet."""
         return Postgres(self.url, next(self._names))
 
+    def database(self) -> str:
+        """The address of an empty database."""
+        name = next(self._names)
+        self.execute(f"CREATE DATABASE {name}")
+        return self._address(name)
+
     def ledger(self) -> Postgres:
         """A place of a ledger of the newest version, without any rows."""
-        template = Postgres(self._database("template"), "ledger")
+        template = Postgres(self._address("template"), "ledger")
         if "template" not in self._made:
             self.execute("CREATE DATABASE template")
             Ledger(template).close()
             self._made.add("template")
         name = next(self._names)
         self.execute(f"CREATE DATABASE {name} TEMPLATE template")
-        return Postgres(self._database(name), "ledger")
+        return Postgres(self._address(name), "ledger")
 
-    def _database(self, name: str) -> str:
+    def _address(self, name: str) -> str:
         return str(self._server.get_uri(name))
 
     def execute(self, sql: str) -> None:

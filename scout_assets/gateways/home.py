@@ -3,16 +3,18 @@
 Belongs here: the folder layout and the environment variables that move it. Does not belong
 here: what is kept in those places.
 
-`SCOUT_HOME` (default `.scout` below the working directory) holds warehouse, ledger and
-search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may be any fsspec URL;
-`SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources; `SCOUT_RATES` (default
-`rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of suppliers (path or
-address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network); `SCOUT_WATCH_ROOTS` the
-folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores who asks, with a
-contact; `SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see private Google
-Sheets; `TRIGGER_INGESTION_ON_STARTUP=true` asks every source once when Dagster starts in auto. The
-variables of the ML service are those of `courier.CourierSettings`, of which `MAX_FILE_SIZE_MB` caps
-every price list.
+`SCOUT_DATABASE` (postgresql://…) keeps warehouse, ledger and Dagster's records on a server, each in
+a schema of its own; `SCOUT_WAREHOUSE` (or duckdb:///file) and `SCOUT_LEDGER` (or sqlite:///file)
+move one of them alone. Without, all are files: `SCOUT_HOME` (default `.scout` below the working
+directory) holds warehouse, ledger and search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may
+be any fsspec URL; `SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources;
+`SCOUT_RATES` (default `rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of
+suppliers (path or address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network);
+`SCOUT_WATCH_ROOTS` the folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores
+who asks, with a contact; `SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see
+private Google Sheets; `TRIGGER_INGESTION_ON_STARTUP=true` asks every source once when Dagster
+starts in auto. The variables of the ML service are those of `courier.CourierSettings`, of which
+`MAX_FILE_SIZE_MB` caps every price list.
 """
 
 import os
@@ -40,13 +42,14 @@ from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres, is_postgres
 from scout_assets.gateways.price_lists import ListAccess
 from scout_assets.gateways.price_rules import PriceRules
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
 
-__all__ = ["Home"]
+__all__ = ["Home", "dagster_server", "open_warehouse"]
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,8 @@ class Home:
     google_key: Path | None = None
     google: str = GOOGLE
     trigger_on_startup: bool = False
+    warehouse_at: Path | Postgres = Path()
+    ledger_at: Path | Postgres = Path()
 
     @classmethod
     def locate(
@@ -90,6 +95,8 @@ class Home:
             environment.get(ROOTS_VARIABLE, ""),
             Path(key).expanduser().resolve() if key else None,
             trigger_on_startup=_is_true(environment.get("TRIGGER_INGESTION_ON_STARTUP")),
+            warehouse_at=_place(environment, "SCOUT_WAREHOUSE", home / "warehouse.duckdb"),
+            ledger_at=_place(environment, "SCOUT_LEDGER", home / "ledger.sqlite"),
         )
 
     def policy(self, **limits: float) -> Policy:
@@ -100,13 +107,22 @@ class Home:
         except ValidationError as error:
             raise BadConfig(f"SCOUT_USER_AGENT or a limit of ours is wrong: {error}") from None
 
+    @property
+    def engines(self) -> Mapping[str, str]:
+        """What keeps warehouse and ledger, by what does by default; opens neither."""
+        places = {"duckdb": self.warehouse_at, "sqlite": self.ledger_at}
+        return {
+            default: "postgres" if isinstance(at, Postgres) else default
+            for default, at in places.items()
+        }
+
     @cached_property
     def ledger(self) -> Ledger:
-        return Ledger(self.root / "ledger.sqlite")
+        return Ledger(self.ledger_at)
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return DuckDbWarehouse(self.root / "warehouse.duckdb")
+        return open_warehouse(self.warehouse_at)
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -178,6 +194,42 @@ class Home:
     @property
     def search_cache(self) -> Path:
         return self.root / "search"
+
+
+def open_warehouse(at: Path | Postgres) -> Warehouse:
+    """The warehouse in a file, or on a server."""
+    if isinstance(at, Path):
+        return DuckDbWarehouse(at)
+    from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
+
+    return PostgresWarehouse(at)
+
+
+def dagster_server(environment: Mapping[str, str]) -> Postgres | None:
+    """Where Dagster keeps its own records; None means files."""
+    url = environment.get("SCOUT_DATABASE", "").strip()
+    return Postgres(url, "dagster") if url else None
+
+
+FILES = {"SCOUT_WAREHOUSE": "duckdb", "SCOUT_LEDGER": "sqlite"}
+"""What a file in each place is opened with."""
+
+
+def _place(environment: Mapping[str, str], variable: str, default: Path) -> Path | Postgres:
+    """A place of its own, else the common server, else a file in the home."""
+    url = environment.get(variable, "").strip() or environment.get("SCOUT_DATABASE", "").strip()
+    schema = variable.removeprefix("SCOUT_").lower()
+    if not url:
+        return default
+    if is_postgres(url):
+        return Postgres(url, schema)
+    scheme, divider, path = url.partition(":///")
+    if not divider or scheme != FILES[variable] or not path:
+        raise BadConfig(
+            f"{variable} cannot be read: give postgresql://user:password@host:5432/database or "
+            f"{FILES[variable]}:///path/to/file"
+        )
+    return Path(path).expanduser().resolve()
 
 
 def _is_true(text: str | None) -> bool:

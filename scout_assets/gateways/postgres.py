@@ -7,9 +7,14 @@ Each keeps to a schema of its own in one database, for Dagster and the ledger bo
 `snapshots`.
 """
 
+import contextlib
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+import adbc_driver_manager
+from adbc_driver_postgresql import dbapi
 
 from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
 
@@ -55,7 +60,7 @@ class Postgres:
         user = f"{unquote(parts.username)}@" if parts.username else ""
         return f"postgresql://{user}{host}{parts.path}, schema {self.schema}"
 
-    def address(self, driver: str = "", **settings: object) -> str:
+    def address(self, driver: str = "", **settings: str) -> str:
         """For a driver: with the schema first on the path of names, and settings of the session."""
         parts = urlsplit(self.url)
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -67,6 +72,26 @@ class Postgres:
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         query = urlencode(asked, quote_via=quote)
         return f"{scheme}://{parts.netloc}{parts.path}?{query}"
+
+    def make_schema(self) -> None:
+        """Create the schema unless it is there. Raises what `failure` says of the server."""
+        with self.connection() as raw, raw.cursor() as cursor:
+            cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (self.schema,))
+            if cursor.fetchone() is None:
+                cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
+                raw.commit()
+
+    @contextlib.contextmanager
+    def connection(self, what: str = "database", **settings: str) -> Iterator[dbapi.Connection]:
+        """An open connection by ADBC, in a transaction that only `commit` keeps.
+
+        Its errors are told as what they mean for `what`.
+        """
+        try:
+            with dbapi.connect(self.address(**settings)) as raw:
+                yield raw
+        except adbc_driver_manager.Error as error:
+            raise self.failure(error, what, error.sqlstate) from None
 
     def hidden(self, text: str) -> str:
         """The text without the password; drivers quote it when they cannot read the address."""
@@ -131,7 +156,7 @@ MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
         (
             r"^42P01|^42703",
             Critical,
-            "is damaged: not all of its tables are there. Restore a backup",
+            "it is damaged: tables are missing. Restore a backup",
         ),
         (r"^23", Critical, "rows that break a key or rule of their table are not taken in"),
         (r"^(08|57P|53300|53400|40001|40P01|55P03|55006|57014)", Transient, _RETRIED),

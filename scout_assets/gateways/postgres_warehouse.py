@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import adbc_driver_manager
 import pyarrow as pa
 from adbc_driver_postgresql import dbapi
 
@@ -202,11 +201,8 @@ class PostgresWarehouse(Warehouse):
     @contextlib.contextmanager
     def _open(self) -> Iterator[PostgresConnection]:
         wait = f"{self.wait_seconds * 1000:.0f}ms"
-        try:
-            with dbapi.connect(self.server.address(lock_timeout=wait)) as raw:
-                yield PostgresConnection(raw, self.server.schema)
-        except adbc_driver_manager.Error as error:
-            raise self.server.failure(error, "warehouse", error.sqlstate) from None
+        with self.server.connection("warehouse", lock_timeout=wait) as raw:
+            yield PostgresConnection(raw, self.server.schema)
 
 
 NAMED = re.compile(r"\$([a-z_]\w*)")
@@ -229,6 +225,6 @@ def _plain(found: pa.Table) -> pa.Table:
                 [chunk.storage for chunk in found.column(place).chunks], field.type.storage_type
             )
             is_number = getattr(field.type, "type_name", "") == "numeric"
-            plain = kept.cast(pa.decimal128(38, 4)) if is_number else kept
+            plain = kept.cast(pa.decimal128(18, 4)) if is_number else kept
             found = found.set_column(place, field.name, plain)
     return found

@@ -1,0 +1,98 @@
+"""The same world on each engine: files by default, one setting for a server."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from scout_assets.definitions import build_defs
+from scout_assets.domain.tables import TABLES
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+from scout_assets.gateways.home import Home
+from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
+from scout_assets.gateways.warehouse_views import VIEWS
+from scout_assets.orchestration.resources import ScoutHome
+from scout_assets_tests.orchestration.commands import PROJECT
+from scout_assets_tests.orchestration.lanes import TestWeb, World
+from scout_assets_tests.postgres import Server
+
+
+class SampleWorld(World):
+    """The project's samples, in a home of this environment."""
+
+    @property
+    def home(self) -> Home:
+        return Home.locate(os.environ, str(self.home_root), str(PROJECT / "sources.yaml"))
+
+    def ingest(self) -> None:
+        """As `make run` does."""
+        self.sources_file = PROJECT / "sources.yaml"
+        assert self.run("__ASSET_JOB", selection=["catalogue/sources"]).success
+        for lane, kind in (("roasters", "roaster"), ("suppliers", "supplier")):
+            keys = self.instance.get_dynamic_partitions(kind)
+            assert self.run(lane, keys[0], keys[-1]).success
+        assert self.run("match_and_compare", selection=["catalogue/best_prices"]).success
+
+    def rows(self) -> dict[str, list[dict[str, Any]]]:
+        """Every row of every table and view, always in the same order."""
+        read = self.home.warehouse.read
+        return {name: sorted(read(name).to_pylist(), key=repr) for name in (*TABLES, *VIEWS)}
+
+
+@pytest.fixture
+def settings(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setenv("SCOUT_RATES", str(PROJECT / "rates.csv"))
+    return monkeypatch
+
+
+def ingested(root: Path) -> dict[str, list[dict[str, Any]]]:
+    root.mkdir()
+    (root / "dagster").mkdir()
+    quiet = {"telemetry": {"enabled": False}, "python_logs": {"python_log_level": "ERROR"}}
+    with dg.DagsterInstance.local_temp(str(root / "dagster"), overrides=quiet) as instance:
+        world = SampleWorld(root, instance)
+        world.ingest()
+        return world.rows()
+
+
+def test_the_sample_world_gives_the_same_rows_on_both_engines(
+    tmp_path: Path, postgres: Server, settings: pytest.MonkeyPatch
+):
+    wanted = ingested(tmp_path / "files")
+    settings.setenv("SCOUT_DATABASE", postgres.database())
+    found = ingested(tmp_path / "server")
+    assert not (tmp_path / "server" / "home" / "ledger.sqlite").exists()
+    for name, rows in wanted.items():
+        assert len(rows) > 0, f"{name} is not empty"
+        assert found[name] == rows, name
+
+
+def test_each_part_may_be_moved_alone(
+    tmp_path: Path, postgres: Server, settings: pytest.MonkeyPatch
+):
+    settings.setenv("SCOUT_DATABASE", postgres.database())
+    settings.setenv("SCOUT_WAREHOUSE", f"duckdb:///{tmp_path}/own.duckdb")
+    home = Home.locate(os.environ, str(tmp_path))
+    assert isinstance(home.warehouse, DuckDbWarehouse)
+    assert home.warehouse.place == f"{tmp_path}/own.duckdb"
+    assert home.engines == {"duckdb": "duckdb", "sqlite": "postgres"}
+    settings.setenv("SCOUT_LEDGER", f"sqlite:///{tmp_path}/own.sqlite")
+    settings.setenv("SCOUT_WAREHOUSE", postgres.database())
+    home = Home.locate(os.environ, str(tmp_path))
+    assert isinstance(home.warehouse, PostgresWarehouse)
+    assert home.ledger.path == tmp_path / "own.sqlite"
+
+
+def test_assets_are_shown_with_what_keeps_them(tmp_path: Path, settings: pytest.MonkeyPatch):
+    def kinds() -> dict[str, set[str]]:
+        repository = build_defs(ScoutHome(root=str(tmp_path)), TestWeb()).get_repository_def()
+        nodes = repository.asset_graph.asset_nodes
+        return {node.key.to_user_string(): set(node.kinds) for node in nodes}
+
+    assert kinds()["roasters/parents"] == {"duckdb"}
+    assert kinds()["roasters/snapshots"] == {"http", "sqlite"}
+    settings.setenv("SCOUT_DATABASE", "postgresql://user:hunter2@nowhere.example/db")
+    assert kinds()["roasters/parents"] == {"postgres"}
+    assert kinds()["roasters/snapshots"] == {"http", "postgres"}
