@@ -4,7 +4,7 @@ Belongs here: what a dispatch is, why a source is due, and how due sources are g
 belong here: which are due (`gateways.dispatch`), launching runs (`orchestration`).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -83,6 +83,19 @@ def neighbours(keys: Iterable[str], order: Sequence[str]) -> list[list[str]]:
         together = [key for _, key in members]
         ranges += [together[at : at + LARGEST] for at in range(0, len(together), LARGEST)]
     return ranges
+
+
+def spans(keys: Iterable[str], order: Sequence[str]) -> Iterator[list[str]]:
+    """Ranges of `order` that hold all keys, as few as may be; others may stand between them."""
+    wanted, start = set(keys), 0
+    while start < len(order):
+        if order[start] not in wanted:
+            start += 1
+            continue
+        reach = order[start : start + LARGEST]
+        last = max(place for place, key in enumerate(reach) if key in wanted)
+        yield list(reach[: last + 1])
+        start += last + 1
 
 
 def grouped(due: Iterable[Due], order: Sequence[str]) -> list[list[Due]]:

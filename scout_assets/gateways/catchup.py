@@ -121,25 +121,20 @@ def catch_up(
     )
 
 
-def left_behind(
-    kind: str,
-    sources: Sequence[Source],
-    tables: Sequence[Table],
-    ledger: Ledger,
-    warehouse: Warehouse,
-    reader: Reader,
-    before: datetime,
-) -> tuple[list[str], list[str]]:
-    """Sources whose last snapshot landed before that time; and of those, whose it is in none of
-    the tables: a run that was to fold it in never did."""
-    landed = ledger.last_landings([source.key for source in sources])
-    settled = [s for s in sources if s.key in landed and landed[s.key][1] < before]
-    reached: Counter[str] = Counter()
-    for table in tables:
-        for key, mark in warehouse.watermarks(table, kind).items():
-            reached[key] = max(reached[key], mark.snapshot)
-    late = (s for s in settled if reached[s.key] < landed[s.key][0])
-    return [s.key for s in settled], [s.key for s in late if reader.ready(s)]
+def left_behind(kind: str, ledger: Ledger, warehouse: Warehouse, before: datetime) -> list[str]:
+    """Active sources with a snapshot from before that time which no run has folded in whole.
+
+    Quarantine is written last, and always; a refresh of prices writes offers alone.
+    """
+    whole = warehouse.watermarks(QUARANTINE, kind)
+    prices = warehouse.watermarks(OFFERS, kind)
+    late = []
+    for key, (last, full) in ledger.landed_before(kind, before).items():
+        folded = whole[key].snapshot if key in whole else 0
+        priced = prices[key].snapshot if key in prices else 0
+        if folded < full or max(folded, priced) < last:
+            late.append(key)
+    return late
 
 
 def _stand(

@@ -20,7 +20,7 @@ from scout_assets.gateways.alerts import raise_all
 from scout_assets.gateways.audit import note, noted
 from scout_assets.gateways.ledger import Base, Ledger
 
-__all__ = ["Control", "this_process"]
+__all__ = ["Control", "runs_here", "this_process"]
 
 _ONLY = 1
 _ENTITY = "parser_settings"
@@ -117,8 +117,8 @@ class Control:
         holder = holder or this_process()
         with self._ledger.session() as session:
             row = session.get(_LeaseRow, name)
-            if row is not None and _same(row.holder, holder) and row.until - now > LEASE / 2:
-                return None  # renewed lately: nothing to write
+            if row is not None and row.until - now > LEASE / 2 and _renewed(row.holder, holder):
+                return None  # nothing to write
         with self._ledger.exclusive() as session:
             row = session.get(_LeaseRow, name) or _LeaseRow(name=name, holder=holder, until=now)
             if not _same(row.holder, holder) and _holds(row, now):
@@ -148,9 +148,19 @@ def _same(holder: str, other: str) -> bool:
     return holder == other or (dagster != "" and other.partition(_OF)[2] == dagster)
 
 
+def _renewed(holder: str, by: str) -> bool:
+    """Whether the lease is `by`'s, and its process may be alive: others replace a dead one."""
+    return holder == by or (_same(holder, by) and _lives(holder))
+
+
 def _holds(row: _LeaseRow, now: datetime) -> bool:
     """Whether a lease stands; one that ends too late was taken by a clock that has jumped."""
     return now < row.until <= now + 2 * LEASE and _lives(row.holder)
+
+
+def runs_here(process: str) -> bool:
+    """Whether a process of this machine is still there; another machine's counts as gone."""
+    return process.startswith(f"{socket.gethostname()} process ") and _lives(process)
 
 
 def _lives(holder: str) -> bool:

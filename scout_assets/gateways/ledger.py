@@ -63,6 +63,7 @@ class SourceRow(Base):
     changed_at: Mapped[datetime]
     last_attempt_at: Mapped[datetime | None]
     last_success_at: Mapped[datetime | None]
+    last_full_at: Mapped[datetime | None]
     next_attempt_at: Mapped[datetime | None]
     failures: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str | None]
@@ -285,6 +286,8 @@ class Ledger(LedgerDatabase):
         with self.session() as session:
             row = session.get_one(SourceRow, key)
             row.last_attempt_at, row.last_success_at = now, now
+            if scope is Scope.FULL:
+                row.last_full_at = now
             row.due_reason = None
             row.next_slots(now, scope)
             _forgive(row)
@@ -352,19 +355,37 @@ class Ledger(LedgerDatabase):
             rows = session.execute(query.execution_options(yield_per=1000))
             return {(source, page["sha256"]) for source, pages in rows for page in pages}
 
-    def last_landings(self, keys: Sequence[str]) -> dict[str, tuple[int, datetime]]:
-        """The number of each source's last snapshot, and when it landed."""
-        newest = (
-            sa.select(
-                _SnapshotRow.source,
-                sa.func.max(_SnapshotRow.number),
-                sa.func.max(_SnapshotRow.landed_at),
-            )
-            .where(_SnapshotRow.source.in_(keys))
+    def landed_before(self, kind: str, moment: datetime) -> dict[str, tuple[int, int]]:
+        """The last snapshot of each active source that landed before that time, and the last of
+        them that a full refresh saw (0: none)."""
+        seen_whole = _SnapshotRow.landed_at <= SourceRow.last_full_at
+        whole = sa.func.max(sa.case((seen_whole, _SnapshotRow.number), else_=0))
+        query = (
+            sa.select(_SnapshotRow.source, sa.func.max(_SnapshotRow.number), whole)
+            .join(SourceRow, SourceRow.key == _SnapshotRow.source)
+            .where(SourceRow.kind == kind, SourceRow.state == State.ACTIVE)
+            .where(_SnapshotRow.landed_at < moment)
             .group_by(_SnapshotRow.source)
         )
         with self.session() as session:
-            return {source: (number, at) for source, number, at in session.execute(newest)}
+            return {source: (last, full) for source, last, full in session.execute(query)}
+
+    def answered_since(self, keys: Sequence[str], since: datetime) -> dict[str, bool]:
+        """Those of the sources that answered at that time or later; whether anything landed."""
+        landed = sa.func.max(_SnapshotRow.landed_at)
+        query = (
+            sa.select(SourceRow.key, SourceRow.last_success_at, landed)
+            .join(_SnapshotRow, _SnapshotRow.source == SourceRow.key)
+            .where(SourceRow.key.in_(keys))
+            .group_by(SourceRow.key, SourceRow.last_success_at)
+        )
+        with self.session() as session:
+            found = list(session.execute(query))
+        return {
+            key: at >= since
+            for key, success, at in found
+            if at >= since or (success is not None and success >= since)
+        }
 
     def landed_since(self, since: datetime) -> int:
         """How many snapshots landed at that time or later."""

@@ -22,7 +22,7 @@ from scout_assets.gateways.postgres import Postgres
 
 __all__ = ["HEAD", "LedgerDatabase"]
 
-HEAD = "0005"
+HEAD = "0006"
 """The newest migration; a test compares it with migrations/versions."""
 
 _WRITERS = 0x1ED6E5

@@ -12,7 +12,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -250,6 +250,13 @@ class Warehouse(ABC):
         with self.reading() as db:
             ((count,),) = db.execute(query, [since])
         return int(count)
+
+    def last_written(self, table: Table, kind: str) -> datetime | None:
+        """When a slice of `table` was written last; None when none ever was."""
+        query = "SELECT max(written_at) FROM watermarks WHERE table_name = $1 AND kind = $2"
+        with self.reading() as db:
+            ((at,),) = db.execute(query, [table.name, kind])
+        return None if at is None else at.astimezone(UTC)
 
     def watermarks(self, table: Table, kind: str) -> dict[str, Watermark]:
         """How far each source's slice of `table` has come."""

@@ -23,7 +23,7 @@ from dagster._time import get_current_timestamp
 from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.control import ControlState
 from scout_assets.domain.dispatch import WAITING_AT_MOST, Dispatch, Reason
-from scout_assets.gateways.control import this_process
+from scout_assets.gateways.control import runs_here, this_process
 from scout_assets.gateways.home import Home
 from scout_assets.orchestration.assets.snapshots import told_later
 from scout_assets.orchestration.assets.sources import register_partitions
@@ -84,9 +84,10 @@ def due_sources(
     partitions = register_partitions(opened, context.instance)
     _expire(context.instance)
     waiting = _settled(opened, context.instance, web, state, partitions)
-    if opened.trigger_on_startup and context.cursor != this_process():
-        opened.dispatches.ask(None, Reason.STARTUP, now)
-    context.update_cursor(this_process())
+    if context.cursor is None or not runs_here(context.cursor):
+        context.update_cursor(this_process())
+        if opened.trigger_on_startup:
+            opened.dispatches.ask(None, Reason.STARTUP, now)
     for kind in ASKING:
         room = WAITING_AT_MOST - len(waiting)
         waiting += opened.dispatches.claim(kind, partitions[kind], now, state.missed_before, room)
@@ -137,15 +138,15 @@ def _settled(
         stopped = state.since is not None and one.requested_at < state.since
         ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
         if ended == dg.DagsterRunStatus.CANCELED.value and not stopped:
+            _tell_of_landed(home, instance, one)
             home.dispatches.end(one.number, ended, now)
-            _tell_of_landed(home, instance, one)
         elif ended is not None:
-            home.dispatches.lost(one.number, ended, now)
             _tell_of_landed(home, instance, one)
+            home.dispatches.lost(one.number, ended, now)
         elif one.started_at is not None:
             if now - one.started_at > 2 * LONGEST_WAIT:
-                home.dispatches.lost(one.number, "LOST", now)
                 _tell_of_landed(home, instance, one)
+                home.dispatches.lost(one.number, "LOST", now)
         elif stopped or not set(one.keys) <= set(partitions[Kind(one.kind)]):
             home.dispatches.lost(one.number, "WITHDRAWN", now)
         else:
@@ -154,12 +155,11 @@ def _settled(
 
 
 def _tell_of_landed(home: Home, instance: dg.DagsterInstance, dispatch: Dispatch) -> None:
-    """A run tells Dagster what landed when it is through; of one that never was, we do, so that
-    automation carries it on."""
-    landed = home.ledger.last_landings(dispatch.keys).items()
-    fresh = [key for key, (_, at) in landed if at >= dispatch.requested_at]
-    for key, snapshot in home.ledger.latest_snapshots(fresh).items():
-        event = told_later(ASKED[Kind(dispatch.kind)], key, snapshot)
+    """A run tells Dagster how sources answered when it is through; of one that never was, we do, so
+    that automation carries it on."""
+    landed = home.ledger.answered_since(dispatch.keys, dispatch.requested_at)
+    for key, snapshot in home.ledger.latest_snapshots(list(landed)).items():
+        event = told_later(ASKED[Kind(dispatch.kind)], key, snapshot, landed[key])
         instance.report_runless_asset_event(event)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scout_assets.domain.cadence import Scope
-from scout_assets.domain.dispatch import LARGEST, Dispatch, Due, Reason, grouped
+from scout_assets.domain.dispatch import LARGEST, Dispatch, Due, Reason, grouped, spans
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDER = [f"s{number:03}" for number in range(LARGEST + 50)]
@@ -57,3 +57,30 @@ def test_a_run_key_tells_the_dispatch_and_its_first_slot():
     dispatch = Dispatch(7, "roaster", Scope.FULL, Reason.SLOT, 0, slots, NOW)
     assert dispatch.run_key == "dispatch-7-20261122T120000"
     assert dispatch.keys == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ([], []),
+        (["s001"], ["s001..s001"]),
+        (["s001", "s004"], ["s001..s004"]),
+        (["s000", "s199", "s200"], ["s000..s199", "s200..s200"]),
+        (["s003", "s249"], ["s003..s003", "s249..s249"]),
+        (["unknown", "s005"], ["s005..s005"]),
+    ],
+)
+def test_spans_hold_all_keys_and_may_hold_others_between(wanted: list[str], found: list[str]):
+    assert [f"{one[0]}..{one[-1]}" for one in spans(wanted, ORDER)] == found
+
+
+@given(st.sets(st.sampled_from(ORDER)))
+def test_spans_are_neighbours_not_too_many_and_cover_the_keys(wanted: set[str]):
+    found = list(spans(wanted, ORDER))
+    assert wanted <= {key for one in found for key in one}
+    assert len(found) <= -(-len(ORDER) // LARGEST) + 1
+    for one in found:
+        start = ORDER.index(one[0])
+        assert one == ORDER[start : start + len(one)]
+        assert len(one) <= LARGEST
+        assert {one[0], one[-1]} <= wanted

@@ -202,6 +202,15 @@ def test_processes_of_one_dagster_share_it(control: Control):
     assert control.hold(NOW + timedelta(seconds=100), other) == two
 
 
+def test_who_shares_it_with_a_dead_process_takes_its_place(control: Control):
+    with subprocess.Popen(["true"]) as gone:
+        gone.wait()
+    mine = this_process("a-b")
+    assert control.hold(NOW, f"{HERE} process {gone.pid} of Dagster a-b") is None
+    assert control.hold(NOW + timedelta(seconds=1), mine) is None
+    assert control.acting(NOW + timedelta(seconds=1)) == mine
+
+
 def test_a_dead_process_is_seen_whatever_dagster_it_was_of(control: Control):
     with subprocess.Popen(["true"]) as gone:
         gone.wait()

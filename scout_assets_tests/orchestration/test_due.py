@@ -1,5 +1,7 @@
 """Due sources become runs: one per range of neighbours, one per slot, whatever happens."""
 
+import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +132,8 @@ def test_on_startup_every_source_is_asked_once_where_that_is_wanted(
     assert first.requests[0].tags["scout/reason"] == Reason.STARTUP
     assert run(world, first.requests[0], 2).success
     assert tick(world, "due_sources", cursor=first.cursor, minutes=3).requests == ()
+    sibling = f"{socket.gethostname()} process {os.getppid()}"  # of the same Dagster, started twice
+    assert tick(world, "due_sources", cursor=sibling, minutes=4).requests == ()
 
 
 # Faults
@@ -173,7 +177,7 @@ def test_what_a_dead_run_landed_is_told_to_dagster_for_it(world: World, status):
     assert world.instance.get_materialized_partitions(SNAPSHOTS) == {"a"}
     (record,) = world.instance.fetch_materializations(SNAPSHOTS, limit=10).records
     event = record.asset_materialization
-    assert event.description == "Landed by a run that ended before it told"
+    assert event.description == "Landed, by a run that ended before it told"
     assert event.tags["dagster/data_version"] == event.metadata["sha256"].value
     tick(world, "due_sources", minutes=6)
     assert len(world.instance.fetch_materializations(SNAPSHOTS, limit=10).records) == 1

@@ -256,13 +256,16 @@ def _report(context: dg.AssetExecutionContext, results: Sequence[_Result]) -> No
         raise _failure(failed, len(results))
 
 
-def told_later(asset: dg.AssetKey, key: str, snapshot: Snapshot) -> dg.AssetMaterialization:
-    """What a run that ended before it was through has landed."""
-    landing = Landing(Outcome.LANDED, snapshot, {"sources/told_later": 1})
+def told_later(
+    asset: dg.AssetKey, key: str, snapshot: Snapshot, landed: bool
+) -> dg.AssetMaterialization:
+    """How a source answered a run that ended before it was through."""
+    outcome = Outcome.LANDED if landed else Outcome.UNCHANGED
+    landing = Landing(outcome, snapshot, {"sources/told_later": 1})
     return dg.AssetMaterialization(
         asset,
         partition=key,
-        description="Landed by a run that ended before it told",
+        description=f"{outcome.capitalize()}, by a run that ended before it told",
         metadata=_metadata(landing),
         tags=_tags(landing),
     )
