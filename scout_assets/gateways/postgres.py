@@ -96,9 +96,10 @@ class Postgres:
     def hidden(self, text: str) -> str:
         """The text without the password; drivers quote it when they cannot read the address."""
         parts = urlsplit(self.url)
-        secrets = {parts.password or "", unquote(parts.password or "")}
-        secrets |= {value for name, value in parse_qsl(parts.query) if "password" in name}
-        for secret in sorted(secrets - {""}, key=len, reverse=True):
+        asked = (one.partition("=") for one in parts.query.split("&"))
+        given = [parts.password or "", *(value for name, _, value in asked if "password" in name)]
+        secrets = {one for secret in given for one in (secret, unquote(secret)) if one}
+        for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
         return text.replace("\n", " ").strip()
 
@@ -109,12 +110,18 @@ class Postgres:
         """
         told = self.hidden(str(error))
         where = f"{what} at {self.place}"
+        if DISK_FULL.search(str(error)):
+            return Critical(
+                f"{where}: the server's disk is full. Make room, then `scout auto` ({told})"
+            )
         for found, kind, mend in MEANINGS:
-            if found.search(state or "") or (state is None and found.search(told)):
+            if found.search(state or str(error)):
                 return kind(f"{where}: {mend.format(schema=self.schema)} ({told})")
         return Critical(f"{where} cannot be used ({told})")
 
 
+DISK_FULL = re.compile(r"No space left on device|Check free disk space|SQLSTATE: 53100")
+"""Told by the text: of a quota the state says nothing."""
 _RETRIED = "the server is away or busy; it is tried again. See that it runs and may be reached"
 
 MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
@@ -147,11 +154,6 @@ MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
             r"invalid percent-encoded|invalid URI|invalid port|invalid connection option|missing",
             BadConfig,
             f"the address cannot be read. Give {MEND}, special characters as %XX",
-        ),
-        (
-            r"^53100|No space left on device",
-            Critical,
-            "the server's disk is full. Make room, then `scout auto`",
         ),
         (
             r"^42P01|^42703",

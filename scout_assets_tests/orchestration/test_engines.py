@@ -1,6 +1,7 @@
 """The same world on each engine: files by default, one setting for a server."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from scout_assets.gateways.home import Home
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.warehouse_views import VIEWS
 from scout_assets.orchestration.resources import ScoutHome
-from scout_assets_tests.orchestration.commands import PROJECT
+from scout_assets_tests.orchestration.commands import PROJECT, Workplace
 from scout_assets_tests.orchestration.lanes import TestWeb, World
 from scout_assets_tests.postgres import Server
 
@@ -67,6 +68,16 @@ def test_the_sample_world_gives_the_same_rows_on_both_engines(
     for name, rows in wanted.items():
         assert len(rows) > 0, f"{name} is not empty"
         assert found[name] == rows, name
+
+
+def test_a_command_may_have_a_server_of_its_own(tmp_path: Path):
+    place = Workplace(tmp_path / "place")
+    on_postgres = (sys.executable, "samples/postgres.py")
+    place.run(*on_postgres, *place.materialize("key:catalogue/sources"))
+    listed = place.run(*on_postgres, "scout", "sources", "list")
+    assert "fjordlys" in listed
+    assert not (place.root / ".scout" / "dagster" / "history").exists(), "runs are there too"
+    assert not list(place.root.rglob("*.sqlite"))
 
 
 def test_each_part_may_be_moved_alone(

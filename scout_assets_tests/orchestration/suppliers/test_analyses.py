@@ -147,6 +147,21 @@ def test_a_list_goes_to_the_service_and_comes_back_as_items_and_matches(office: 
     assert office.jobs()["nord"].attempts == 1
 
 
+def test_a_list_that_nobody_handed_over_is_after_an_hour(office: Office):
+    office.serve(steps=9)
+    office.give("nord", NORD)
+    office.declare("nord", use_ml_processing=True)
+    office.world.home.control.switch(Mode.AUTO, "ana", "go", TestWeb().now())
+    landed = office.world.run("suppliers", "nord", minutes=1, selection=[LISTS])
+    assert landed.success
+    asked, *_ = tick(office.world, "left_behind", minutes=62).requests
+    assert (asked.job_name, asked.partition_key) == ("carry_on_suppliers", "nord")
+    assert office.world.run("carry_on_suppliers", "nord", minutes=62).success
+    assert office.jobs()["nord"].phase == "analyzing"
+    waits = tick(office.world, "left_behind", minutes=63).requests
+    assert "carry_on_suppliers" not in [one.job_name for one in waits], "the service has it"
+
+
 def test_each_change_of_phase_or_progress_is_observed_once(office: Office):
     office.serve(steps=2)
     office.hand_over(nord=NORD)
