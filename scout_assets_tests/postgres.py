@@ -61,8 +61,9 @@ class Server:
         rules = self._folder / "pg_hba.conf"
         if rule not in rules.read_text():
             rules.write_text(rule + rules.read_text())
-            self.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{password}'")
+            self.execute(f"CREATE ROLE {name} LOGIN")
             self.execute("SELECT pg_reload_conf()")
+        self.execute(f"ALTER ROLE {name} PASSWORD '{password}'")
         return self.url.replace("postgres:@", f"{name}:{quote(password, safe='')}@")
 
     def restart(self) -> None:

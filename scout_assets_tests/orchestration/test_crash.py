@@ -15,6 +15,8 @@ from scout_assets.domain.tables import TABLES
 from scout_assets.gateways.home import Home
 from scout_assets_tests.orchestration.commands import Workplace
 
+pytestmark = pytest.mark.xdist_group("crash")
+
 RANGE = ("--partition-range", "casa-tostada...molino-verde")
 
 Tables = dict[str, list[dict]]
@@ -59,8 +61,14 @@ def kill_and_run_again(root: Path, moments: list[float]) -> tuple[Tables, int]:
     return tables(place), killed
 
 
-def assert_tables_survive(tmp_path: Path, kills: int) -> None:
-    wanted, seconds = undisturbed(tmp_path / "undisturbed")
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[Tables, float]:
+    """What a run that nobody disturbs comes to, and its seconds."""
+    return undisturbed(tmp_path_factory.mktemp("alone") / "place")
+
+
+def assert_tables_survive(tmp_path: Path, alone: tuple[Tables, float], kills: int) -> None:
+    wanted, seconds = alone
     assert all(wanted[name] for name in ("parents", "products", "offers", "search_documents"))
     moments = [random.uniform(0.3, 1.0) * seconds for _ in range(kills)]
     found, killed = kill_and_run_again(tmp_path / "killed", moments)
@@ -69,17 +77,19 @@ def assert_tables_survive(tmp_path: Path, kills: int) -> None:
     assert found == wanted
 
 
-def test_tables_survive_kills(tmp_path: Path):
-    assert_tables_survive(tmp_path, 3)
+def test_tables_survive_kills(tmp_path: Path, alone: tuple[Tables, float]):
+    assert_tables_survive(tmp_path, alone, 3)
 
 
 @pytest.mark.soak
-def test_tables_survive_many_kills(tmp_path: Path):
-    assert_tables_survive(tmp_path, 30)
+def test_tables_survive_many_kills(tmp_path: Path, alone: tuple[Tables, float]):
+    assert_tables_survive(tmp_path, alone, 30)
 
 
-def test_runs_at_once_on_the_same_and_on_other_partitions_lose_nothing(tmp_path: Path):
-    wanted, _ = undisturbed(tmp_path / "alone")
+def test_runs_at_once_on_the_same_and_on_other_partitions_lose_nothing(
+    tmp_path: Path, alone: tuple[Tables, float]
+):
+    wanted, _ = alone
     place = prepared(tmp_path / "crowded")
     runs = [
         place.start(*place.materialize("group:roasters", "--partition", key))
