@@ -45,7 +45,7 @@ class DuckDbConnection(Connection):
         return self.raw.execute(sql, values).fetchall()
 
     def arrow(self, sql: str, values: Values = ()) -> pa.Table:
-        return self.raw.execute(sql, values).to_arrow_table()
+        return self.raw.sql(sql, params=values).to_arrow_table()  # without a copy of the rows
 
     def stage(self, name: str, rows: pa.Table) -> None:
         self.raw.register(name, rows)

@@ -217,7 +217,8 @@ class Snapshots:
     ) -> tuple[Snapshot, bool]:
         """Store a capture unless its bytes equal the last; returns the newest snapshot.
 
-        Another run may land first: then compare with what it landed, and try again.
+        Another run may land first: then compare with what it landed, and try again. What that took
+        later is the newer word: this capture is left out, or history would run backwards.
         """
         pages = tuple(self._store(page) for page in capture.pages)
         digest = Snapshot.hash_of(pages)
@@ -235,6 +236,9 @@ class Snapshots:
                 return snapshot, True
             counters["snapshots/raced"] += 1
             last = self._ledger.latest_snapshots([source.key])[source.key]
+            if capture.captured_at < last.captured_at:
+                counters["snapshots/overtaken"] += 1
+                return last, False
 
     def _store(self, page: RawPage) -> Page:
         return Page(

@@ -1,5 +1,6 @@
 """Crawling stores: which pages are asked for, when to stop, what is asked again."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from scout_assets.domain.capture import RawSnapshot, read_capture
 from scout_assets.domain.failures import BrokenContract, NotFound, Permanent, Refused, Transient
 from scout_assets.domain.history import Capture
 from scout_assets.domain.sources import Source
+from scout_assets.gateways import snapshots
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
@@ -244,6 +246,29 @@ class Keeper:
 
     def refresh(self) -> Landing:
         return run(lambda http: self.snapshots.refresh(self.source, http, QUICK, lambda: NOW))
+
+
+def test_of_two_runs_over_the_same_captures_each_lands_once_and_in_order(tmp_path, monkeypatch):
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    for month in (8, 9):
+        listed = shopify_page([shopify_product(n) for n in range(month)])
+        (folder / f"2026-{month:02}-01.json").write_bytes(listed)
+    declared = Source(key="shop", platform="shopify", location=str(folder), currency="EUR")
+    keeper = Keeper(tmp_path, declared)
+    real = snapshots.fetch
+
+    async def fetched_while_a_rival_lands(*args: object) -> tuple[snapshots.Fetched, ...]:
+        found = await real(*args)
+        monkeypatch.undo()
+        await asyncio.to_thread(keeper.refresh)
+        return found
+
+    monkeypatch.setattr(snapshots, "fetch", fetched_while_a_rival_lands)
+    late = keeper.refresh()
+    assert (late.outcome, late.counters["snapshots/overtaken"]) == (Outcome.UNCHANGED, 1)
+    months = [(one.number, one.captured_at.month) for one in keeper.ledger.snapshots("shop")]
+    assert months == [(1, 8), (2, 9)]
 
 
 def test_what_did_not_change_is_asked_conditionally_and_lands_nothing(loopback, tmp_path):
