@@ -94,13 +94,13 @@ def _write(warehouse: Warehouse, rows: pa.Table) -> None:
 
 
 def _write_bare(server: Postgres, rows: pa.Table) -> None:
-    with server.connection() as raw, contextlib.closing(raw.cursor()) as cursor:
+    with server.connection("bench") as raw, contextlib.closing(raw.cursor()) as cursor:
         cursor.adbc_ingest("offers", rows, mode="append", db_schema_name=server.schema)
         raw.commit()
 
 
 def _read_bare(server: Postgres) -> pa.Table:
-    with server.connection() as raw, contextlib.closing(raw.cursor()) as cursor:
+    with server.connection("bench") as raw, contextlib.closing(raw.cursor()) as cursor:
         cursor.execute("SELECT * FROM offers")
         found = cursor.fetch_arrow_table()
     for place, field in enumerate(found.schema):
@@ -112,7 +112,7 @@ def _read_bare(server: Postgres) -> pa.Table:
 
 
 def _to_sql(server: Postgres, frame: pd.DataFrame) -> None:
-    server.make_schema()
+    server.make_schema("bench")
     engine = sa.create_engine(server.address("psycopg2"))
     frame.to_sql("offers", engine, index=False, method="multi", chunksize=2_000)
     engine.dispose()

@@ -57,7 +57,8 @@ def build_defs(
     home = home or ScoutHome()
     stores = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
     made = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel]
-    assets = [_shown_as_kept(asset, home.open().engines) for asset in made]
+    engines = home.open().engines
+    assets = [_shown_as_kept(asset, engines) for asset in made]
     checks = [
         *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),
         *build_supplier_checks("suppliers"),

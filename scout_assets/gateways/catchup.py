@@ -12,7 +12,6 @@ longer be read, or over which a reader crashes, goes to quarantine as one row.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 
 from scout_assets.domain.capture import RawSnapshot, Reader
 from scout_assets.domain.failures import BrokenContract, Crashed, contained
@@ -121,15 +120,17 @@ def catch_up(
     )
 
 
-def left_behind(kind: str, ledger: Ledger, warehouse: Warehouse, before: datetime) -> list[str]:
-    """Active sources with a snapshot from before that time which no run has folded in whole.
+def left_behind(
+    kind: str, landed: Mapping[str, tuple[int, int]], warehouse: Warehouse
+) -> list[str]:
+    """Sources of which no run has folded in whole what `landed` (`Ledger.landed_before`).
 
     Quarantine is written last, and always; a refresh of prices writes offers alone.
     """
     whole = warehouse.watermarks(QUARANTINE, kind)
     prices = warehouse.watermarks(OFFERS, kind)
     late = []
-    for key, (last, full) in ledger.landed_before(kind, before).items():
+    for key, (last, full) in landed.items():
         folded = whole[key].snapshot if key in whole else 0
         priced = prices[key].snapshot if key in prices else 0
         if folded < full or max(folded, priced) < last:

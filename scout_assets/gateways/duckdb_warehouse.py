@@ -56,19 +56,12 @@ class DuckDbConnection(Connection):
         self.execute(f'INSERT INTO "{table.name}" ({columns}) SELECT {columns} FROM incoming')
         self.raw.unregister("incoming")
 
-    def stored(self) -> dict[str, dict[str, str]]:
-        stored: dict[str, dict[str, str]] = {}
-        for table, column, sql_type in self.execute(
-            "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
-        ):
-            stored.setdefault(table, {})[column] = sql_type
-        return stored
+    def _columns(self) -> list[tuple[str, str, str]]:
+        query = "SELECT table_name, column_name, data_type FROM duckdb_columns() WHERE NOT internal"
+        return [(table, name, made) for table, name, made in self.execute(query)]
 
-    def fingerprint(self, relation: str, columns: Sequence[str]) -> tuple[int, int]:
-        ((count, content),) = self.execute(
-            f'SELECT count(*), coalesce(bit_xor(hash({", ".join(columns)})), 0) FROM "{relation}"'
-        )
-        return int(count), int(content)
+    def _hash(self, columns: Sequence[str]) -> str:
+        return f"hash({', '.join(columns)})"
 
     def mark(self, table: Table, kind: str, marks: Mapping[str, Watermark]) -> None:
         where: list[object] = [table.name, kind]
@@ -102,7 +95,6 @@ MARKS = pa.schema(
 class DuckDbWarehouse(Warehouse):
     """One DuckDB file; writers and readers of other processes are waited for."""
 
-    engine = "duckdb"
     sql_types: Mapping[pa.DataType, str] = {
         pa.string(): "VARCHAR",
         pa.bool_(): "BOOLEAN",
@@ -138,8 +130,8 @@ class DuckDbWarehouse(Warehouse):
     def reading(self) -> Iterator[DuckDbConnection]:
         """A read-only connection; other readers may come in, writers wait."""
         if not self._is_current():
-            with self.writing() as db:
-                self.ensure(db)
+            with self.writing():
+                pass
         with self._open(read_only=True) as db:
             yield db
 
@@ -147,7 +139,7 @@ class DuckDbWarehouse(Warehouse):
         """Whether the file is as the registry has it; looked up until it has."""
         if not self._current and self.path.exists():
             with self._open(read_only=True) as db:
-                self._current = not self.outdated(db.stored())
+                self._current = not self._outdated(db.stored())
         return self._current
 
     @contextlib.contextmanager
@@ -157,6 +149,7 @@ class DuckDbWarehouse(Warehouse):
         with self._open(read_only=False) as db:
             try:
                 db.raw.begin()
+                self._update(db)
                 yield db
                 db.raw.commit()
             except (duckdb.IOException, duckdb.FatalException) as error:

@@ -59,6 +59,8 @@ class Home:
     root: Path
     sources_file: Path
     artifacts_url: str
+    warehouse_at: Path | Postgres
+    ledger_at: Path | Postgres
     user_agent: str | None = None
     rates_file: Path = Path("rates.csv")
     master_list: str = ""
@@ -67,8 +69,6 @@ class Home:
     google_key: Path | None = None
     google: str = GOOGLE
     trigger_on_startup: bool = False
-    warehouse_at: Path | Postgres = Path()
-    ledger_at: Path | Postgres = Path()
 
     @classmethod
     def locate(
@@ -88,6 +88,8 @@ class Home:
             home,
             Path(declared).expanduser().resolve(),
             artifacts,
+            _place(environment, "SCOUT_WAREHOUSE", home / "warehouse.duckdb"),
+            _place(environment, "SCOUT_LEDGER", home / "ledger.sqlite"),
             agent,
             rates,
             environment.get("SCOUT_MASTER_LIST", "").strip(),
@@ -95,8 +97,6 @@ class Home:
             environment.get(ROOTS_VARIABLE, ""),
             Path(key).expanduser().resolve() if key else None,
             trigger_on_startup=_is_true(environment.get("TRIGGER_INGESTION_ON_STARTUP")),
-            warehouse_at=_place(environment, "SCOUT_WAREHOUSE", home / "warehouse.duckdb"),
-            ledger_at=_place(environment, "SCOUT_LEDGER", home / "ledger.sqlite"),
         )
 
     def policy(self, **limits: float) -> Policy:

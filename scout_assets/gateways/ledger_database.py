@@ -72,15 +72,8 @@ class LedgerDatabase:
             from scout_assets.gateways.migrations import upgrade  # alembic takes long to import
 
             if isinstance(self.where, Postgres):
-                self._make_schema(self.where)
+                self.where.make_schema("ledger")
             upgrade(self._engine)
-
-    def _make_schema(self, server: Postgres) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(_ALONE)
-            found = "SELECT 1 FROM pg_namespace WHERE nspname = :name"
-            if connection.execute(sa.text(found), {"name": server.schema}).first() is None:
-                connection.execute(sa.schema.CreateSchema(server.schema))
 
     def _revision(self) -> str | None:
         schema = self.where.schema if isinstance(self.where, Postgres) else None

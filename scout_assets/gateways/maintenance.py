@@ -142,10 +142,7 @@ ORPHANS = (
     *(_of(table, UNKNOWN) for table in TABLES.values()),
     _marks(UNKNOWN),
     *(
-        _of(
-            table,
-            f"NOT EXISTS (SELECT 1 FROM {origin} o WHERE o.{key} = doomed.{column})",
-        )
+        _of(table, f"NOT EXISTS (SELECT 1 FROM {origin} o WHERE o.{key} = doomed.{column})")
         for table, column, origin, key in (
             (EMBEDDINGS, "source", "parents", "source"),
             (SEARCH_DOCUMENTS, "parent_id", "parents", "parent_id"),
@@ -203,7 +200,6 @@ def _delete(
         return Cleaned(step)
     found: list[tuple[_Doomed, tuple[str, str, str]]] = []
     with contextlib.suppress(_Preview), home.warehouse.writing() as db:
-        home.warehouse.ensure(db)  # an older one gets its new columns
         given = values()
         found = [(each, row) for each in doomed for row in _deleted(db, each, given)]
         slices = sorted(

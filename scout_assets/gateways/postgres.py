@@ -11,12 +11,13 @@ import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
-import adbc_driver_manager
-from adbc_driver_postgresql import dbapi
-
 from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql import dbapi
 
 __all__ = ["OLDEST", "Postgres", "is_postgres"]
 
@@ -24,6 +25,8 @@ OLDEST = 15
 """The oldest version of the server that we try."""
 
 FORMS = ("postgresql", "postgres")
+_MAKING = 0x5C007
+"""Who makes a schema holds this advisory lock: processes that start at once take turns."""
 MEND = "postgresql://user:password@host:5432/database"
 
 
@@ -64,7 +67,8 @@ class Postgres:
         """For a driver: with the schema first on the path of names, and settings of the session."""
         parts = urlsplit(self.url)
         asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        wanted = {"search_path": f"{self.schema},public", "TimeZone": "UTC", **settings}
+        wanted = {"search_path": f"{self.schema},public", "TimeZone": "UTC"}
+        wanted |= {"standard_conforming_strings": "on", **settings}
         told = " ".join(f"-c {name}={value}" for name, value in wanted.items())
         asked["options"] = f"{asked.get('options', '')} {told}".strip()
         asked.setdefault("application_name", "scout")
@@ -73,20 +77,28 @@ class Postgres:
         query = urlencode(asked, quote_via=quote)
         return f"{scheme}://{parts.netloc}{parts.path}?{query}"
 
-    def make_schema(self) -> None:
-        """Create the schema unless it is there. Raises what `failure` says of the server."""
-        with self.connection() as raw, raw.cursor() as cursor:
+    def make_schema(self, what: str) -> None:
+        """Create the schema unless it is there: to look needs no right to create.
+
+        Raises what `failure` says of the server.
+        """
+        with self.connection(what) as raw, raw.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock($1)", (_MAKING,))
+            cursor.fetchall()
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (self.schema,))
             if cursor.fetchone() is None:
-                cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.schema}"')
+                cursor.execute(f'CREATE SCHEMA "{self.schema}"')
                 raw.commit()
 
     @contextlib.contextmanager
-    def connection(self, what: str = "database", **settings: str) -> Iterator[dbapi.Connection]:
+    def connection(self, what: str, **settings: str) -> "Iterator[dbapi.Connection]":
         """An open connection by ADBC, in a transaction that only `commit` keeps.
 
         Its errors are told as what they mean for `what`.
         """
+        import adbc_driver_manager  # of no use to who keeps files, and half a second to import
+        from adbc_driver_postgresql import dbapi
+
         try:
             with dbapi.connect(self.address(**settings)) as raw:
                 yield raw

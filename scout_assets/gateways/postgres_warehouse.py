@@ -12,15 +12,17 @@ watermark first, which only its transaction sees.
 import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from adbc_driver_postgresql import dbapi
 
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import Table
 from scout_assets.gateways.postgres import OLDEST, Postgres
 from scout_assets.gateways.warehouse import Batch, Connection, Values, Warehouse, Watermark
+
+if TYPE_CHECKING:
+    from adbc_driver_postgresql import dbapi
 
 __all__ = ["PostgresWarehouse"]
 
@@ -31,14 +33,14 @@ WHERE c.relnamespace = to_regnamespace($1) AND c.relkind IN ('r', 'p', 'v') AND 
     AND NOT a.attisdropped
 ORDER BY c.relname, a.attnum
 """
-_SCHEMA_LOCK = 0x5C007
-"""Who makes tables holds this advisory lock, so that processes which start at once take turns."""
+_MAKING = 0x5C008
+"""Who makes tables holds this advisory lock: processes that start at once take turns."""
 
 
 class PostgresConnection(Connection):
     """An open connection, in one transaction. `raw`: ADBC's own."""
 
-    def __init__(self, raw: dbapi.Connection, schema: str) -> None:
+    def __init__(self, raw: "dbapi.Connection", schema: str) -> None:
         self.raw = raw
         self.schema = schema
 
@@ -47,11 +49,12 @@ class PostgresConnection(Connection):
             return [] if cursor.description is None else cursor.fetchall()
 
     def arrow(self, sql: str, values: Values = ()) -> pa.Table:
-        with self._ran(sql, values) as cursor:
+        written = _written_out(sql, values)  # ADBC fetches by COPY only what has no values
+        with self._ran(written or sql, () if written else values) as cursor:
             return _plain(cursor.fetch_arrow_table())
 
     @contextlib.contextmanager
-    def _ran(self, sql: str, values: Values) -> Iterator[dbapi.Cursor]:
+    def _ran(self, sql: str, values: Values) -> "Iterator[dbapi.Cursor]":
         query, ordered = _in_order(sql, values)
         with contextlib.closing(self.raw.cursor()) as cursor:
             cursor.execute(query, ordered or None)
@@ -65,26 +68,20 @@ class PostgresConnection(Connection):
         with contextlib.closing(self.raw.cursor()) as cursor:
             cursor.adbc_ingest(table.name, rows, mode="append", db_schema_name=self.schema)
 
-    def stored(self) -> dict[str, dict[str, str]]:
-        stored: dict[str, dict[str, str]] = {}
-        for table, column, sql_type in self.execute(_STORED, [self.schema]):
-            stored.setdefault(table, {})[column] = sql_type
-        return stored
+    def _columns(self) -> list[tuple[str, str, str]]:
+        return [(table, name, made) for table, name, made in self.execute(_STORED, [self.schema])]
 
-    def fingerprint(self, relation: str, columns: Sequence[str]) -> tuple[int, int]:
-        ((count, content),) = self.execute(
-            "SELECT count(*), coalesce(bit_xor(hashtextextended("
-            f"concat_ws('/', {', '.join(columns)}), 0)), 0) FROM \"{relation}\""
-        )
-        return int(count), int(content)
+    def _hash(self, columns: Sequence[str]) -> str:
+        return f"hashtextextended(concat_ws('/', {', '.join(columns)}), 0)"
 
     def mark(self, table: Table, kind: str, marks: Mapping[str, Watermark]) -> None:
         self.execute(
-            "UPDATE watermarks SET snapshot = new.snapshot, version = new.version, "
-            "generation = new.generation, written_at = now() "
+            "INSERT INTO watermarks SELECT $1, $2, source, snapshot, version, generation, now() "
             "FROM unnest($3::text[], $4::bigint[], $5::text[], $6::bigint[]) "
             "AS new(source, snapshot, version, generation) "
-            "WHERE table_name = $1 AND kind = $2 AND watermarks.source = new.source",
+            "ON CONFLICT (table_name, kind, source) DO UPDATE SET snapshot = excluded.snapshot, "
+            "version = excluded.version, generation = excluded.generation, "
+            "written_at = excluded.written_at",
             [
                 table.name,
                 kind,
@@ -99,7 +96,6 @@ class PostgresConnection(Connection):
 class PostgresWarehouse(Warehouse):
     """A schema of a Postgres server; writers of one slice take turns, all others go on."""
 
-    engine = "postgres"
     sql_types: Mapping[pa.DataType, str] = {
         pa.string(): "text",
         pa.bool_(): "boolean",
@@ -170,15 +166,14 @@ class PostgresWarehouse(Warehouse):
             return
         with self._open() as db:
             self._refuse_old(db)
-            if self.outdated(db.stored()):
-                db.execute("SELECT pg_advisory_xact_lock($1)", [_SCHEMA_LOCK])
-                db.execute(f'CREATE SCHEMA IF NOT EXISTS "{self.server.schema}"')
-                super().ensure(db)
+            outdated = self._outdated(db.stored())
+        if outdated:
+            self.server.make_schema("warehouse")
+            with self._open() as db:
+                db.execute("SELECT pg_advisory_xact_lock($1)", [_MAKING])
+                self._update(db)
                 db.raw.commit()
         self._current = True
-
-    def ensure(self, db: Connection) -> None:
-        """Done before a connection is handed out: what makes tables must not wait for writers."""
 
     def _refuse_old(self, db: Connection) -> None:
         ((number,),) = db.execute("SELECT current_setting('server_version_num')::int")
@@ -203,6 +198,24 @@ class PostgresWarehouse(Warehouse):
         wait = f"{self.wait_seconds * 1000:.0f}ms"
         with self.server.connection("warehouse", lock_timeout=wait) as raw:
             yield PostgresConnection(raw, self.server.schema)
+
+
+def _written_out(sql: str, values: Values) -> str | None:
+    """The query with its values in it; None where they are not all texts and lists of texts."""
+    query, ordered = _in_order(sql, values)
+    texts = [_literal(value) for value in ordered]
+    if None in texts:
+        return None
+    return re.sub(r"\$(\d+)", lambda found: str(texts[int(found[1]) - 1]), query)
+
+
+def _literal(value: object) -> str | None:
+    """A text or list of texts as SQL; quotes are doubled (`standard_conforming_strings` is on)."""
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return f"ARRAY[{', '.join(str(_literal(one)) for one in value)}]::text[]"
+    return None
 
 
 NAMED = re.compile(r"\$([a-z_]\w*)")

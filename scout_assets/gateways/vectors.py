@@ -275,7 +275,7 @@ def _fingerprint(db: Connection) -> str:
         raise BadConfig(
             "nothing is indexed yet: materialise snapshots, then everything up to vector_index"
         )
-    return f"{count}-{content & 2**64 - 1:x}"
+    return f"{count}-{content:x}"
 
 
 def _read(db: Connection, with_text: bool) -> _Read:

@@ -103,16 +103,30 @@ class Connection(ABC):
         """Add rows of the table's schema."""
 
     @abstractmethod
-    def stored(self) -> dict[str, dict[str, str]]:
-        """Tables and views that are there: name → column → SQL type."""
+    def _columns(self) -> list[tuple[str, str, str]]:
+        """Table or view, column and SQL type of all that is there."""
 
     @abstractmethod
-    def fingerprint(self, relation: str, columns: Sequence[str]) -> tuple[int, int]:
-        """How many rows there are, and a 64-bit number that changes with what they hold."""
+    def _hash(self, columns: Sequence[str]) -> str:
+        """SQL for a 64-bit number that changes with what the columns of a row hold."""
 
     @abstractmethod
     def mark(self, table: Table, kind: str, marks: Mapping[str, "Watermark"]) -> None:
         """Set the watermarks of some slices."""
+
+    def stored(self) -> dict[str, dict[str, str]]:
+        """Tables and views that are there: name → column → SQL type."""
+        stored: dict[str, dict[str, str]] = {}
+        for table, column, sql_type in self._columns():
+            stored.setdefault(table, {})[column] = sql_type
+        return stored
+
+    def fingerprint(self, relation: str, columns: Sequence[str]) -> tuple[int, int]:
+        """How many rows there are, and a 64-bit number that changes with what they hold."""
+        ((count, content),) = self.execute(
+            f'SELECT count(*), coalesce(bit_xor({self._hash(columns)}), 0) FROM "{relation}"'
+        )
+        return int(count), int(content) & 0xFFFF_FFFF_FFFF_FFFF
 
     def watermarks(self, table: Table, kind: str) -> "dict[str, Watermark]":
         """How far each source's slice of `table` has come."""
@@ -127,8 +141,6 @@ class Connection(ABC):
 class Warehouse(ABC):
     """Tables of assets in some place. Instances are cheap; nothing stays open between calls."""
 
-    engine: str
-    """What Dagster shows it as."""
     sql_types: Mapping[pa.DataType, str]
     """The engine's names of the types of `domain.tables`."""
     empty_watermarks: str
@@ -149,7 +161,10 @@ class Warehouse(ABC):
 
     @abstractmethod
     def writing(self) -> contextlib.AbstractContextManager[Connection]:
-        """To write, in one transaction, which an exception rolls back."""
+        """To write, in one transaction, which an exception rolls back.
+
+        As `reading`, it first gives an older warehouse what the registry has by now.
+        """
 
     @abstractmethod
     def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
@@ -271,7 +286,6 @@ class Warehouse(ABC):
         waited for too long, BadConfig when it holds another schema.
         """
         with self.writing() as db:
-            self.ensure(db)
             known = self._claimed(db, batch)
             accepted = {
                 source: mark
@@ -284,7 +298,7 @@ class Warehouse(ABC):
 
     # Schema
 
-    def ensure(self, db: Connection) -> None:
+    def _update(self, db: Connection) -> None:
         """Create what is missing; add new columns; refuse columns of another type."""
         stored = db.stored()
         for table in TABLES.values():
@@ -298,7 +312,7 @@ class Warehouse(ABC):
             if name not in stored:
                 db.execute(f'CREATE VIEW "{name}" AS {sql}')
 
-    def outdated(self, stored: Mapping[str, Mapping[str, str]]) -> bool:
+    def _outdated(self, stored: Mapping[str, Mapping[str, str]]) -> bool:
         """Whether a table, column or view of the registry is not stored, or is of another type."""
         columns = all(
             _bare(stored.get(table.name, {}).get(column.name, "")) == _bare(self._sql_type(column))

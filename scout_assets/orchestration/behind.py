@@ -111,10 +111,10 @@ def _goes_on(instance: dg.DagsterInstance, since: datetime | None, now: datetime
 
 def _late(home: Home, kind: Kind, before: datetime, model: str, indexed: bool) -> set[str]:
     """Sources of which anything in the warehouse is behind a snapshot from before that time."""
-    late = set(catchup.left_behind(kind, home.ledger, home.warehouse, before))
+    landed = home.ledger.landed_before(kind, before)
+    late = set(catchup.left_behind(kind, landed, home.warehouse))
     if INDEX in LANES[kind][1]:
-        settled = list(home.ledger.landed_before(kind, before))
-        return late | derived_behind(home.warehouse, kind, settled, model, indexed)
+        return late | derived_behind(home.warehouse, kind, list(landed), model, indexed)
     ready = reader_of(kind, home).ready
     sources = [known.source for known in home.ledger.sources(kind, keys=sorted(late))]
     # A list that the ML service has waits for it; one that nobody handed over is late.

@@ -137,16 +137,15 @@ def _settled(
     for one in home.dispatches.open():
         stopped = state.since is not None and one.requested_at < state.since
         ended = _ended(instance, one) if now - one.requested_at > TO_APPEAR else None
-        if ended == dg.DagsterRunStatus.CANCELED.value and not stopped:
+        if ended is None and one.started_at and now - one.started_at > 2 * LONGEST_WAIT:
+            ended = "LOST"
+        if ended is not None:
             _tell_of_landed(home, instance, one)
-            home.dispatches.end(one.number, ended, now)
-        elif ended is not None:
-            _tell_of_landed(home, instance, one)
-            home.dispatches.lost(one.number, ended, now)
+            cancelled = ended == dg.DagsterRunStatus.CANCELED.value and not stopped
+            close = home.dispatches.end if cancelled else home.dispatches.lost
+            close(one.number, ended, now)
         elif one.started_at is not None:
-            if now - one.started_at > 2 * LONGEST_WAIT:
-                _tell_of_landed(home, instance, one)
-                home.dispatches.lost(one.number, "LOST", now)
+            continue  # it goes on
         elif stopped or not set(one.keys) <= set(partitions[Kind(one.kind)]):
             home.dispatches.lost(one.number, "WITHDRAWN", now)
         else:

@@ -38,5 +38,5 @@ class ScoutStorage(DagsterStorage[Any], ConfigurableClass):
             return DagsterSqliteStorage(config_value["base_dir"], inst_data)
         from dagster_postgres import DagsterPostgresStorage  # of no use to who keeps files
 
-        server.make_schema()
+        server.make_schema("Dagster's storage")
         return DagsterPostgresStorage(server.address("psycopg2"), inst_data=inst_data)

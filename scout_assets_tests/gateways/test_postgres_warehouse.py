@@ -162,6 +162,19 @@ def test_who_may_not_create_is_told_the_grant(postgres: Server, what: str):
         OPENED[what](Postgres(url, "of_a_guest"))
 
 
+def test_a_schema_that_was_made_for_a_guest_needs_no_right_to_create_one(postgres: Server):
+    url = postgres.as_role("lodger", "right")
+    postgres.execute("CREATE SCHEMA of_a_lodger AUTHORIZATION lodger")
+    assert PostgresWarehouse(Postgres(url, "of_a_lodger")).read("offers").num_rows == 0
+
+
+@pytest.mark.parametrize("text", ["it's", "a\\'; DROP TABLE offers; --", "$1 $2", "", "ä\n'' "])
+def test_texts_are_values_whatever_is_in_them(warehouse: PostgresWarehouse, text: str):
+    with warehouse.reading() as db:
+        (row,) = db.arrow("SELECT $1 AS one, $2 AS all", [text, [text, "b"]]).to_pylist()
+    assert row == {"one": text, "all": [text, "b"]}
+
+
 @pytest.mark.parametrize("what", OPENED)
 def test_no_server_is_tried_again(what: str):
     nowhere = Postgres("postgresql://ana:hunter2@127.0.0.1:1/db", "anything")
