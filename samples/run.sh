@@ -44,6 +44,16 @@ step dagster asset materialize \
     --partition-range "$suppliers" -m scout_assets.definitions
 echo
 scout summary --since "$started"
+if [ -n "${SCOUT_DATABASE:-}" ]; then
+    cat <<'NEXT'
+
+Next:
+  make ui-postgres                                the graph over the same server, in a browser
+  .venv/bin/python samples/postgres.py .venv/bin/scout search "washed ethiopian for filter"
+  export SCOUT_DATABASE=postgresql://…            a server of yours: `make run` and the rest use it
+NEXT
+    exit
+fi
 cat <<'NEXT'
 
 Next:
