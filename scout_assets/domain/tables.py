@@ -63,6 +63,8 @@ class Table:
     key: tuple[str, ...]
     mode: WriteMode
     description: str
+    ranked: str | None = None
+    """The column of vectors that search ranks; of 32-bit floats, of length 1."""
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -172,6 +174,7 @@ SEARCH_DOCUMENTS = Table(
     ("parent_id",),
     WriteMode.REPLACE,
     "What search ranks; what vanished from its store is not in it",
+    ranked="vector",
 )
 STATS = Table(
     "stats",

@@ -18,8 +18,16 @@ import pyarrow as pa
 
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import Table
+from scout_assets.gateways import pgvector
 from scout_assets.gateways.postgres import OLDEST, Postgres
-from scout_assets.gateways.warehouse import Batch, Connection, Values, Warehouse, Watermark
+from scout_assets.gateways.warehouse import (
+    Batch,
+    Connection,
+    Values,
+    Warehouse,
+    Watermark,
+    Written,
+)
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql import dbapi
@@ -114,6 +122,7 @@ class PostgresWarehouse(Warehouse):
         )
     """
     move_away = "Rename the schema"
+    nearest = staticmethod(pgvector.nearest)
 
     def __init__(self, server: Postgres, wait_seconds: float = 120.0) -> None:
         self.server = server
@@ -142,6 +151,15 @@ class PostgresWarehouse(Warehouse):
         with self._open() as db:
             yield db
             db.raw.commit()
+
+    def write(self, batch: Batch) -> Written:
+        """As `Warehouse.write`; then what ranks its vectors is made, should it be missing."""
+        written = super().write(batch)
+        if written.rows and batch.table.ranked:
+            size = len(batch.rows[batch.table.ranked][0])
+            with self.writing() as db:
+                pgvector.prepare(db, batch.table, size)
+        return written
 
     def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
         these = [batch.table.name, batch.kind, sorted(batch.watermarks)]

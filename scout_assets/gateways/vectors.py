@@ -4,10 +4,11 @@ Belongs here: keeping the index in step with the warehouse, the two rankings, wh
 the filters. Does not belong here: the text that is searched, fusion and the shape of a hit
 (`domain.search`), or making vectors (`embedders`).
 
-Dense is brute force over a matrix (exact, and 20 ms at 100,000 rows). Lexical is BM25. Building
-it takes seconds at that size, so it is kept in a folder named by a fingerprint of the rows it
-was built from; when they change, the name does, and an old index cannot be mistaken for a new
-one. Prices, stock and what is listed are read from the warehouse with every query.
+Dense is brute force over a matrix (exact, and 20 ms at 100,000 rows), or left to a warehouse that
+ranks vectors itself. Lexical is BM25. Building it takes seconds at that size, so it is kept in a
+folder named by a fingerprint of the rows it was built from; when they change, the name does, and
+an old index cannot be mistaken for a new one. Prices, stock and what is listed are read from the
+warehouse with every query.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ from scout_assets.domain.search import (
     text_hash,
     words,
 )
+from scout_assets.domain.tables import SEARCH_DOCUMENTS
 from scout_assets.gateways.embedders import Embedder
 from scout_assets.gateways.warehouse import Connection, Warehouse
 
@@ -55,14 +57,15 @@ SELECT DISTINCT ON (kind, source) source, text, text_hash
 FROM search_documents ORDER BY kind, source, parent_id
 """
 
-# `listed` numbers the documents as the matrix does.
-_MATCHING = """
-SELECT listed."row" FROM listed JOIN parents USING (parent_id)
-WHERE parents.gone_at IS NULL AND {parents} {offers}
+_LISTED = """
+EXISTS (
+    SELECT 1 FROM parents
+    WHERE parents.parent_id = search_documents.parent_id AND parents.gone_at IS NULL
+)
 """
 
 _OFFERED = """
-AND parent_id IN (
+search_documents.parent_id IN (
     SELECT products.parent_id FROM products JOIN current_offers USING (product_id)
     WHERE products.gone_at IS NULL AND {offers}
 )
@@ -70,7 +73,7 @@ AND parent_id IN (
 
 _CURRENCIES = """
 SELECT DISTINCT coalesce(current_offers.currency, 'none stated') AS currency
-FROM listed JOIN products USING (parent_id) JOIN current_offers USING (product_id)
+FROM search_documents JOIN products USING (parent_id) JOIN current_offers USING (product_id)
 WHERE products.gone_at IS NULL AND price IS NOT NULL AND {parents} ORDER BY currency
 """
 
@@ -99,20 +102,27 @@ WHERE parents.parent_id = ANY($found)
 
 @dataclass(frozen=True)
 class _Loaded:
-    """Everything searched, row by row: `listed` (row, parent_id, kind, source) and vectors."""
+    """Everything searched, row by row. No `vectors` when the warehouse ranks them itself."""
 
     fingerprint: str
-    listed: pa.Table
+    ids: pa.Array
     vectors: NDArray[np.float32]
     lexical: "BM25 | None"
 
 
 class _Read(NamedTuple):
-    """Documents as the warehouse holds them; `texts` only when they are to be indexed."""
+    """Documents as the warehouse holds them; vectors and `texts` only when wanted."""
 
-    listed: pa.Table
+    ids: pa.Array
     vectors: NDArray[np.float32]
     texts: list[str]
+
+
+class _Passing(NamedTuple):
+    """The documents that pass the filters: the condition, and its values."""
+
+    sql: str
+    values: dict[str, Any]
 
 
 class SearchIndex:
@@ -144,12 +154,12 @@ class SearchIndex:
         filters = filters or Filters()
         vector = self.embedder.embed([query])[0]
         with self._current() as (db, loaded):
-            db.stage("listed", loaded.listed)
-            rows = _matching(db, filters)
-            dense = _best(loaded.vectors @ vector, rows)
+            passing = _passing(db, filters)
+            rows = _matching(db, loaded.ids, passing)
+            dense = self._dense(db, loaded, vector, rows, passing)
             lexical = _best(_bm25(loaded.lexical, query), rows, above=0.0)
             fused = reciprocal_rank_fusion([dense, lexical])[:k]
-            ids = loaded.listed["parent_id"].take(pa.array([row for row, _ in fused], pa.int64()))
+            ids = loaded.ids.take(pa.array([row for row, _ in fused], pa.int64()))
             details = _details(db, ids.to_pylist(), filters)
         places = [{row: place for place, row in enumerate(r, start=1)} for r in (dense, lexical)]
         return [
@@ -168,7 +178,23 @@ class SearchIndex:
         Returns the number of documents. Raises BadConfig as `search` does.
         """
         with self._current() as (_, loaded):
-            return len(loaded.vectors)
+            return len(loaded.ids)
+
+    def _dense(
+        self,
+        db: Connection,
+        loaded: _Loaded,
+        vector: NDArray[np.float32],
+        rows: NDArray[np.int64],
+        passing: _Passing,
+    ) -> list[int]:
+        nearest = self.warehouse.nearest
+        if nearest is None:
+            return _best(loaded.vectors @ vector, rows)
+        found = nearest(db, SEARCH_DOCUMENTS, vector, passing.sql, passing.values, DEPTH)
+        places = _rows(loaded.ids, found["parent_id"])
+        order = np.lexsort((places, -found["likeness"].to_numpy()))
+        return [int(place) for place in places[order] if place >= 0]
 
     @contextlib.contextmanager
     def _current(self) -> Iterator[tuple[Connection, _Loaded]]:
@@ -180,11 +206,11 @@ class SearchIndex:
                 return
             self._check_model(db)
             lexical = self._read_lexical(fingerprint)
-            listed, vectors, texts = _read(db, with_text=lexical is None)
+            read = _read(db, self.warehouse.nearest is None, with_text=lexical is None)
         # Building takes seconds: writers need not wait for it.
         if lexical is None:
-            lexical = self._build_lexical(texts, fingerprint)
-        self._loaded = _Loaded(fingerprint, listed, vectors, lexical)
+            lexical = self._build_lexical(read.texts, fingerprint)
+        self._loaded = _Loaded(fingerprint, read.ids, read.vectors, lexical)
         with self.warehouse.reading() as db:
             yield db, self._loaded
 
@@ -278,20 +304,22 @@ def _fingerprint(db: Connection) -> str:
     return f"{count}-{content:x}"
 
 
-def _read(db: Connection, with_text: bool) -> _Read:
+def _read(db: Connection, with_vectors: bool, with_text: bool) -> _Read:
     """All documents in the order of their ids.
 
     Sorted here: DuckDB takes a second to sort 100,000 rows that carry vectors.
     """
-    text = ", text" if with_text else ""
-    unordered = db.arrow(f"SELECT parent_id, kind, source, vector{text} FROM search_documents")
+    columns = ["parent_id", *["vector"] * with_vectors, *["text"] * with_text]
+    unordered = db.arrow(f"SELECT {', '.join(columns)} FROM search_documents")
     order = pc.sort_indices(unordered["parent_id"])
-    rows = unordered.drop_columns("vector").take(order)
-    flat = unordered["vector"].combine_chunks().flatten().to_numpy()
+    vectors = np.empty((0, 0), np.float32)
+    if with_vectors:
+        flat = unordered["vector"].combine_chunks().flatten().to_numpy()
+        vectors = flat.reshape(len(order), -1)[order.to_numpy()]
     return _Read(
-        rows.select(["parent_id", "kind", "source"]).append_column("row", [range(rows.num_rows)]),
-        flat.reshape(rows.num_rows, -1)[order.to_numpy()],
-        rows["text"].to_pylist() if with_text else [],
+        unordered["parent_id"].take(order).combine_chunks(),
+        vectors,
+        unordered["text"].take(order).to_pylist() if with_text else [],
     )
 
 
@@ -314,26 +342,38 @@ def _best(
     return best
 
 
-def _matching(db: Connection, filters: Filters) -> NDArray[np.int64]:
-    """Rows of `listed` that pass the filters, ascending."""
+def _passing(db: Connection, filters: Filters) -> _Passing:
+    """What the filters ask, once it is known that it can be answered."""
     parents, values = _parents_sql(filters)
-    if not db.execute(f"SELECT true FROM listed WHERE {parents} LIMIT 1", values):
+    if not db.execute(f"SELECT true FROM search_documents WHERE {parents} LIMIT 1", values):
         _refuse_unknown(db, filters)
     if filters.bounds_price and filters.currency is None:
         _need_one_currency(db, filters)
     offers, more = _offers_sql(filters)
-    offered = _OFFERED.format(offers=offers) if filters.concerns_offers else ""
-    found = db.arrow(_MATCHING.format(parents=parents, offers=offered), values | more)
-    rows: NDArray[np.int64] = found["row"].to_numpy()
-    return np.sort(rows)
+    offered = [_OFFERED.format(offers=offers)] if filters.concerns_offers else []
+    return _Passing(" AND ".join([parents, _LISTED, *offered]), values | more)
+
+
+def _matching(db: Connection, ids: pa.Array, passing: _Passing) -> NDArray[np.int64]:
+    """Places among `ids` of the documents that pass, ascending."""
+    query = f"SELECT parent_id FROM search_documents WHERE {passing.sql}"
+    rows = _rows(ids, db.arrow(query, passing.values)["parent_id"])
+    return np.sort(rows[rows >= 0])
+
+
+def _rows(ids: pa.Array, some: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Where `some` stand among `ids`; -1 for what came since these were read."""
+    found = pc.index_in(some, value_set=ids).fill_null(-1).cast(pa.int64())
+    rows: NDArray[np.int64] = found.to_numpy()
+    return rows
 
 
 def _parents_sql(filters: Filters) -> tuple[str, dict[str, Any]]:
     wanted = {"kind": filters.kind, "source": filters.source}
     values: dict[str, Any] = {name: value for name, value in wanted.items() if value is not None}
-    conditions = [f"listed.{name} = ${name}" for name in values]
+    conditions = [f"search_documents.{name} = ${name}" for name in values]
     if filters.without:
-        conditions.append("listed.source <> ALL($without)")
+        conditions.append("search_documents.source <> ALL($without)")
         values["without"] = list(filters.without)
     return " AND ".join(["true", *conditions]), values
 
@@ -354,7 +394,7 @@ def _offers_sql(filters: Filters) -> tuple[str, dict[str, Any]]:
 def _refuse_unknown(db: Connection, filters: Filters) -> None:
     wanted = {"kind": filters.kind, "source": filters.source}
     asked = [f"{name} {value!r}" for name, value in wanted.items() if value is not None]
-    there = db.execute("SELECT DISTINCT kind, source FROM listed ORDER BY kind, source")
+    there = db.execute("SELECT DISTINCT kind, source FROM search_documents ORDER BY kind, source")
     some = ", ".join(f"{source} ({kind})" for kind, source in there[:20])
     raise BadConfig(
         f"nothing is indexed of {' and '.join(asked) or 'active sources'}. Indexed: {some}"

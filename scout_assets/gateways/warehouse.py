@@ -13,16 +13,27 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import TABLES, Column, Table, WriteMode
 from scout_assets.gateways.warehouse_views import VIEWS
 
-__all__ = ["Batch", "Connection", "Slices", "Values", "Warehouse", "Watermark", "Written"]
+__all__ = [
+    "Batch",
+    "Connection",
+    "Nearest",
+    "Slices",
+    "Values",
+    "Warehouse",
+    "Watermark",
+    "Written",
+]
 
 Values = Sequence[object] | Mapping[str, object]
 """Of a query: for `$1`, `$2` … in order, or by name."""
@@ -138,8 +149,28 @@ class Connection(ABC):
         return {source: Watermark(*mark) for source, *mark in rows}
 
 
+class Nearest(Protocol):
+    """Rows of `table` most like `vector`: their key and inner product (`likeness`), in no order.
+
+    `passing`: the condition of the rows that count, with its `values`, by name.
+    """
+
+    def __call__(
+        self,
+        db: "Connection",
+        table: Table,
+        vector: NDArray[np.float32],
+        passing: str,
+        values: Mapping[str, object],
+        limit: int,
+    ) -> pa.Table: ...
+
+
 class Warehouse(ABC):
     """Tables of assets in some place. Instances are cheap; nothing stays open between calls."""
+
+    nearest: Nearest | None = None
+    """Ranks vectors where they are; None where whoever searches had better read them."""
 
     sql_types: Mapping[pa.DataType, str]
     """The engine's names of the types of `domain.tables`."""

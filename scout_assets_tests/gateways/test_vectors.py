@@ -1,4 +1,4 @@
-"""The search index against a real warehouse file, with real embeddings."""
+"""The search index against a real warehouse of each engine, with real embeddings."""
 
 import logging
 from collections import Counter
@@ -22,6 +22,8 @@ from scout_assets.domain.tables import (
 )
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.embedders import WordLlama, embed_missing
+from scout_assets.gateways.postgres import Postgres
+from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.vectors import DEPTH, SearchIndex
 from scout_assets.gateways.warehouse import Batch, Watermark
 from scout_assets_tests.domain.test_search import WHEN, parent, product
@@ -34,8 +36,8 @@ Row = dict[str, Any]
 class Shop:
     """A warehouse one can stock, and the index over it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.warehouse = DuckDbWarehouse(folder / "shop.duckdb", wait_seconds=20)
+    def __init__(self, warehouse: DuckDbWarehouse | PostgresWarehouse, folder: Path) -> None:
+        self.warehouse = warehouse
         self.cache = folder / "cache"
         self.index = self.fresh_index()
         self.snapshot = 0
@@ -68,9 +70,12 @@ class Shop:
         return [hit.title for hit in self.index.search(query, Filters(**filters), k)]
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    return Shop(tmp_path)
+@pytest.fixture(params=["duckdb", "postgres"])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Shop:
+    if request.param == "duckdb":
+        return Shop(DuckDbWarehouse(tmp_path / "shop.duckdb", wait_seconds=20), tmp_path)
+    at: Postgres = request.getfixturevalue("postgres_schema")
+    return Shop(PostgresWarehouse(at, wait_seconds=20), tmp_path)
 
 
 def offer(of: Row, price: str | None, snapshot: int = 1, **fields: Any) -> Row:
