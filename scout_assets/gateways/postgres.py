@@ -12,6 +12,7 @@ import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -26,6 +27,8 @@ __all__ = ["OLDEST", "Postgres", "is_postgres"]
 OLDEST = 15
 """The oldest version of the server that we try."""
 
+LONGEST_TOLD = 600
+"""Characters of an error of the server that are shown; some quote the whole query."""
 FORMS = ("postgresql", "postgres")
 _MAKING = 0x5C007
 """Who makes a schema holds this advisory lock: processes that start at once take turns."""
@@ -93,7 +96,7 @@ class Postgres:
                 raw.commit()
 
     @contextlib.contextmanager
-    def connection(self, what: str, **settings: str) -> "Iterator[dbapi.Connection]":
+    def connection(self, what: str) -> "Iterator[dbapi.Connection]":
         """An open connection by ADBC, in a transaction that only `commit` keeps.
 
         Its errors are told as what they mean for `what`.
@@ -102,7 +105,7 @@ class Postgres:
         from adbc_driver_postgresql import dbapi
 
         try:
-            database = _database(self.address(**settings))
+            database = _database(self.address())
             with dbapi.Connection(database, adbc_driver_manager.AdbcConnection(database)) as raw:
                 yield raw
         except adbc_driver_manager.Error as error:
@@ -116,14 +119,14 @@ class Postgres:
         secrets = {one for secret in given for one in (secret, unquote(secret)) if one}
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text.replace("\n", " ").strip()
+        return text
 
     def failure(self, error: Exception, what: str, state: str | None = None) -> ScoutFailure:
         """What an error of the server means for `what` (warehouse or ledger), and the mend.
 
         `state`: its SQLSTATE (Postgres manual, appendix A); None when there was no connection.
         """
-        told = self.hidden(str(error))
+        told = shorten(self.hidden(str(error)), LONGEST_TOLD)
         where = f"{what} at {self.place}"
         if DISK_FULL.search(str(error)):
             return Critical(

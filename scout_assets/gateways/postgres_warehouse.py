@@ -213,9 +213,10 @@ class PostgresWarehouse(Warehouse):
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[PostgresConnection]:
-        wait = f"{self.wait_seconds * 1000:.0f}ms"
-        with self.server.connection("warehouse", lock_timeout=wait) as raw:
-            yield PostgresConnection(raw, self.server.schema)
+        with self.server.connection("warehouse") as raw:
+            db = PostgresConnection(raw, self.server.schema)
+            db.execute(f"SET LOCAL lock_timeout = {self.wait_seconds * 1000:.0f}")
+            yield db
 
 
 def _written_out(sql: str, values: Values) -> str | None:
