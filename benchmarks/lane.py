@@ -7,16 +7,20 @@ manager. Both run in this process, in one single-run backfill over the same rang
 partitions, each with a Dagster instance and a DuckDB file of its own on disk; loading the job
 counts, imports and partition registration do not. What the ratio tells is the price of all the
 real work on top of what Dagster and its stock storage cost anyway.
+On Postgres: the same run with warehouse, ledger and Dagster's storage on a server (PyPI's, with a
+Postgres's own settings), beside all of them in files.
 The second run finds every capture unchanged. The large run has no peer of its own: per roaster
 it is compared with the small one.
 """
 
+import os
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -26,7 +30,9 @@ from dagster_duckdb_pandas import DuckDBPandasIOManager
 from benchmarks.made_up import products, shopify_page
 from benchmarks.measuring import Measured, interleaved, seconds
 from scout_assets.definitions import build_defs
+from scout_assets.gateways.home import Home
 from scout_assets_tests.orchestration.lanes import RANGE, World
+from scout_assets_tests.postgres import Server
 
 PRODUCTS, VARIANTS = 5, 4
 QUIET = {"telemetry": {"enabled": False}, "python_logs": {"python_log_level": "ERROR"}}
@@ -46,8 +52,16 @@ def run(quick: bool) -> Iterator[Measured]:
         again.append(second)
         return first
 
-    lane, stock = interleaved(rounds, ours, lambda: _stock(_keys(few)))
+    with _server() as server:
+        _lane(_keys(2), 1, server.database())
+        lane, stock, on_postgres = interleaved(
+            rounds,
+            ours,
+            lambda: _stock(_keys(few)),
+            lambda: _lane(_keys(few), 1, server.database())[0],
+        )
     yield Measured(f"lane, {few} roasters", lane, STOCK, stock, 2.0, _per(lane, few))
+    yield Measured(f"lane, {few} roasters on Postgres", on_postgres, "in files", lane, 1.5)
     unchanged = median(again)
     yield Measured(f"lane again, {few} unchanged", unchanged, STOCK, stock, 2.0)
     (large,) = _lane(_keys(many), runs=1)
@@ -68,10 +82,21 @@ def _per(taken: float, count: int) -> str:
     return f"{1000 * taken / count:.0f} ms a roaster"
 
 
-def _lane(keys: Sequence[str], runs: int) -> list[float]:
-    """Seconds of the first run, and of further ones over unchanged captures."""
-    with _folder() as (root, instance):
-        world = World(root, instance)
+class HereOrThere(World):
+    """A world that is where the environment says."""
+
+    @property
+    def home(self) -> Home:
+        return Home.locate(os.environ, str(self.home_root), str(self.sources_file))
+
+
+def _lane(keys: Sequence[str], runs: int, database: str = "") -> list[float]:
+    """Seconds of the first run, and of further ones over unchanged captures.
+
+    `database`: the address of an empty one on a server; else all is in files.
+    """
+    with _environment(database), _folder(STORAGE if database else {}) as (root, instance):
+        world = HereOrThere(root, instance)
         world.declare(*(_declared(root, key, number) for number, key in enumerate(keys)))
 
         def once() -> None:
@@ -140,11 +165,45 @@ def _must_succeed(result: dg.ExecuteInProcessResult) -> None:
         raise AssertionError(f"a benchmarked run failed: {failures}")
 
 
+STORAGE: Mapping[str, Any] = {
+    "storage": {
+        "custom": {
+            "module": "scout_assets.orchestration.storage",
+            "class": "ScoutStorage",
+            "config": {"base_dir": "unused"},
+        }
+    }
+}
+
+
 @contextmanager
-def _folder() -> Iterator[tuple[Path, dg.DagsterInstance]]:
-    """A folder with a Dagster instance in it, on disk."""
+def _server() -> Iterator[Server]:
+    with tempfile.TemporaryDirectory(prefix="bench-lane-") as folder:
+        server = Server(Path(folder) / "server", durable=True)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@contextmanager
+def _environment(database: str) -> Iterator[None]:
+    os.environ["SCOUT_DATABASE"] = database
+    try:
+        yield
+    finally:
+        del os.environ["SCOUT_DATABASE"]
+
+
+@contextmanager
+def _folder(
+    storage: Mapping[str, Any] = MappingProxyType({}),
+) -> Iterator[tuple[Path, dg.DagsterInstance]]:
+    """A folder with a Dagster instance in it, on disk unless its storage is set elsewhere."""
     with tempfile.TemporaryDirectory(prefix="bench-lane-") as folder:
         dagster_home = Path(folder) / "dagster"
         dagster_home.mkdir()
-        with dg.DagsterInstance.local_temp(str(dagster_home), overrides=QUIET) as instance:
+        with dg.DagsterInstance.local_temp(
+            str(dagster_home), overrides={**QUIET, **storage}
+        ) as instance:
             yield Path(folder), instance

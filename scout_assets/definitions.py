@@ -20,6 +20,7 @@ from scout_assets.orchestration.assets.checks import build_checks, build_supplie
 from scout_assets.orchestration.assets.control import control_changed, control_panel
 from scout_assets.orchestration.assets.lane import build_lane
 from scout_assets.orchestration.assets.price_alerts import price_alerts
+from scout_assets.orchestration.assets.published import build_published
 from scout_assets.orchestration.assets.sources import master_list, sources
 from scout_assets.orchestration.assets.suppliers import build_suppliers
 from scout_assets.orchestration.automation import flow_on, sources_changed
@@ -56,8 +57,10 @@ def build_defs(
     hours = supply.sync_hours(os.environ) if sync_hours is None else sync_hours
     home = home or ScoutHome()
     stores = [asset for kind, lane in LANES.items() for asset in build_lane(kind, lane)]
-    made = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel]
-    engines = home.open().engines
+    opened = home.open()
+    copies = build_published(opened, list(LANES.values()))
+    made = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel, *copies]
+    engines = opened.engines
     assets = [_shown_as_kept(asset, engines) for asset in made]
     checks = [
         *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),

@@ -50,6 +50,7 @@ for command in (
     maintaining.clean,
     maintaining.backup,
     maintaining.restore,
+    maintaining.migrate,
 ):
     app.command()(command)
 

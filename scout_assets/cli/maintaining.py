@@ -1,22 +1,29 @@
-"""`scout clean|backup|restore`: keeping an installation small, and safe.
+"""`scout clean|backup|restore|migrate`: keeping an installation small and safe, or moving it.
 
 Belongs here: arguments and printing. Does not belong here: what goes (`gateways.maintenance`), what
-a backup holds (`gateways.backup`), Dagster's own runs (the job `maintenance`).
+a backup holds (`gateways.backup`), how it is moved (`gateways.moving`), Dagster's own runs (the job
+`maintenance`).
 """
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from scout_assets.cli.terminal import By, err, explained, now, out, print_json, print_table
+from scout_assets.domain.failures import BadConfig
 from scout_assets.gateways.backup import backup as back_up
 from scout_assets.gateways.backup import restore as put_back
 from scout_assets.gateways.home import Home
 from scout_assets.gateways.maintenance import STEPS, Cleaned
 from scout_assets.gateways.maintenance import clean as clean_home
+from scout_assets.gateways.moving import Moved, move
+from scout_assets.gateways.postgres import Postgres
 
-__all__ = ["backup", "clean", "restore"]
+__all__ = ["backup", "clean", "migrate", "restore"]
+
+MIGRATE_TO = "SCOUT_MIGRATE_TO"
 
 COLUMNS = ("step", "removed", "bytes", "examples", "failure")
 
@@ -84,3 +91,40 @@ def restore(
             f"{restored.missing} artifacts of its snapshots are not here: its rows stand, but "
             "cannot be replayed. Bring them back, or restore a backup made with --artifacts"
         )
+
+
+@explained
+def migrate(
+    to: Annotated[
+        str,
+        typer.Option(
+            envvar=MIGRATE_TO,
+            show_envvar=True,
+            help="postgresql://user@host:5432/database; a password goes into the variable",
+        ),
+    ],
+) -> None:
+    """Move warehouse and ledger, with all history, from files to a Postgres server.
+
+    Interrupted, it goes on when called again. The files stay as they are.
+    """
+    server = Postgres(to, "warehouse")
+    if server.has_password and to != os.environ.get(MIGRATE_TO):
+        raise BadConfig(
+            "everybody on this machine can read a password on the command line. Set "
+            f"{MIGRATE_TO} to the address instead, or leave the password to PGPASSWORD or ~/.pgpass"
+        )
+    home = Home.locate()
+    move(home, to, _say_moved)
+    for line in (
+        f"all of {home.root} stands verified in {server.place.partition(', schema')[0]}, mode "
+        "manual; the files are as they were",
+        "next: set SCOUT_DATABASE to the address, start Dagster, `scout auto`. Artifacts stay in "
+        f"{home.artifacts_url}",
+    ):
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _say_moved(one: Moved) -> None:
+    line = f"{one.part}.{one.table}: {one.rows:,} rows verified, {one.written:,} of them written"
+    out.print(line, markup=False, highlight=False, soft_wrap=True)

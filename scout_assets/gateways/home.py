@@ -5,7 +5,8 @@ here: what is kept in those places.
 
 `SCOUT_DATABASE` (postgresql://…) keeps warehouse, ledger and Dagster's records on a server, each in
 a schema of its own; `SCOUT_WAREHOUSE` (or duckdb:///file) and `SCOUT_LEDGER` (or sqlite:///file)
-move one of them alone. Without, all are files: `SCOUT_HOME` (default `.scout` below the working
+move one of them alone. `SCOUT_PUBLISH` (postgresql://…) names a server for applications, to which
+tables are copied. Without, all are files: `SCOUT_HOME` (default `.scout` below the working
 directory) holds warehouse, ledger and search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may
 be any fsspec URL; `SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources;
 `SCOUT_RATES` (default `rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of
@@ -69,6 +70,7 @@ class Home:
     google_key: Path | None = None
     google: str = GOOGLE
     trigger_on_startup: bool = False
+    publish_at: Postgres | None = None
 
     @classmethod
     def locate(
@@ -97,6 +99,7 @@ class Home:
             environment.get(ROOTS_VARIABLE, ""),
             Path(key).expanduser().resolve() if key else None,
             trigger_on_startup=_is_true(environment.get("TRIGGER_INGESTION_ON_STARTUP")),
+            publish_at=_server(environment, "SCOUT_PUBLISH", "published"),
         )
 
     def policy(self, **limits: float) -> Policy:
@@ -123,6 +126,11 @@ class Home:
     @cached_property
     def warehouse(self) -> Warehouse:
         return open_warehouse(self.warehouse_at)
+
+    @cached_property
+    def published(self) -> Warehouse | None:
+        """The copy for applications; None when there is to be none."""
+        return None if self.publish_at is None else open_warehouse(self.publish_at)
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -207,8 +215,12 @@ def open_warehouse(at: Path | Postgres) -> Warehouse:
 
 def dagster_server(environment: Mapping[str, str]) -> Postgres | None:
     """Where Dagster keeps its own records; None means files."""
-    url = environment.get("SCOUT_DATABASE", "").strip()
-    return Postgres(url, "dagster") if url else None
+    return _server(environment, "SCOUT_DATABASE", "dagster")
+
+
+def _server(environment: Mapping[str, str], variable: str, schema: str) -> Postgres | None:
+    url = environment.get(variable, "").strip()
+    return Postgres(url, schema) if url else None
 
 
 FILES = {"SCOUT_WAREHOUSE": "duckdb", "SCOUT_LEDGER": "sqlite"}

@@ -68,6 +68,11 @@ class Postgres:
         user = f"{unquote(parts.username)}@" if parts.username else ""
         return f"postgresql://{user}{host}{parts.path}, schema {self.schema}"
 
+    @property
+    def has_password(self) -> bool:
+        """Whether the address tells it, rather than PGPASSWORD or ~/.pgpass."""
+        return bool(self._secrets())
+
     def address(self, driver: str = "", **settings: str) -> str:
         """For a driver: with the schema first on the path of names, and settings of the session."""
         parts = urlsplit(self.url)
@@ -113,13 +118,16 @@ class Postgres:
 
     def hidden(self, text: str) -> str:
         """The text without the password; drivers quote it when they cannot read the address."""
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
+        return text
+
+    def _secrets(self) -> set[str]:
+        """As the address has them, and as they are."""
         parts = urlsplit(self.url)
         asked = (one.partition("=") for one in parts.query.split("&"))
         given = [parts.password or "", *(value for name, _, value in asked if "password" in name)]
-        secrets = {one for secret in given for one in (secret, unquote(secret)) if one}
-        for secret in sorted(secrets, key=len, reverse=True):
-            text = text.replace(secret, "***")
-        return text
+        return {one for secret in given for one in (secret, unquote(secret)) if one}
 
     def failure(self, error: Exception, what: str, state: str | None = None) -> ScoutFailure:
         """What an error of the server means for `what` (warehouse or ledger), and the mend.

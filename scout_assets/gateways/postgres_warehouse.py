@@ -11,7 +11,7 @@ watermark first, which only its transaction sees.
 
 import contextlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -152,9 +152,11 @@ class PostgresWarehouse(Warehouse):
             yield db
             db.raw.commit()
 
-    def write(self, batch: Batch) -> Written:
-        """As `Warehouse.write`; then what ranks its vectors is made, should it be missing."""
-        written = super().write(batch)
+    def _write(
+        self, batch: Batch, accepts: Callable[[Watermark, Watermark | None], bool]
+    ) -> Written:
+        """As ever; then what ranks the batch's vectors is made, should it be missing."""
+        written = super()._write(batch, accepts)
         if written.rows and batch.table.ranked:
             size = len(batch.rows[batch.table.ranked][0])
             with self.writing() as db:

@@ -10,8 +10,8 @@ value.
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -28,7 +28,9 @@ __all__ = [
     "Batch",
     "Connection",
     "Nearest",
+    "Slice",
     "Slices",
+    "Standing",
     "Values",
     "Warehouse",
     "Watermark",
@@ -60,6 +62,18 @@ class Watermark:
     def after(self, other: "Watermark") -> "Watermark":
         """This watermark as the next generation after `other`."""
         return Watermark(self.snapshot, self.version, other.generation + 1)
+
+
+Slice = tuple[str, str]
+"""Kind and source: which slice of a table."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a slice has come, and its number of rows."""
+
+    mark: Watermark
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -316,16 +330,53 @@ class Warehouse(ABC):
         or is repeated after a kill changes nothing. Raises Transient when others' writes had to be
         waited for too long, BadConfig when it holds another schema.
         """
+        return self._write(batch, Watermark.replaces)
+
+    def mirror(self, batch: Batch) -> Written:
+        """Make the slices what they are in the batch, however far they stand: for a copy.
+
+        Raises as `write`.
+        """
+        whole = replace(batch, rewritten=frozenset(batch.watermarks))
+        return self._write(whole, lambda _mark, _known: True)
+
+    def _write(
+        self, batch: Batch, accepts: Callable[[Watermark, Watermark | None], bool]
+    ) -> Written:
         with self.writing() as db:
             known = self._claimed(db, batch)
             accepted = {
                 source: mark
                 for source, mark in batch.watermarks.items()
-                if mark.replaces(known.get(source))
+                if accepts(mark, known.get(source))
             }
             rows = _put(db, batch, accepted, known)
         superseded = tuple(source for source in batch.watermarks if source not in accepted)
         return Written(rows, tuple(accepted), superseded)
+
+    def standing(self, table: Table) -> dict[Slice, Standing]:
+        """How all slices of `table` stand."""
+        marks = (
+            "SELECT kind, source, snapshot, version, generation FROM watermarks "
+            "WHERE table_name = $1"
+        )
+        counts = f'SELECT kind, source, count(*) FROM "{table.name}" GROUP BY kind, source'
+        with self.reading() as db:
+            rows = {(kind, source): count for kind, source, count in db.execute(counts)}
+            return {
+                (kind, source): Standing(Watermark(*mark), rows.get((kind, source), 0))
+                for kind, source, *mark in db.execute(marks, [table.name])
+            }
+
+    def forget(self, table: Table, slices: Iterable[Slice]) -> None:
+        """Remove slices with their watermarks, in one transaction."""
+        with self.writing() as db:
+            for piece in slices:
+                db.execute(f'DELETE FROM "{table.name}" WHERE kind = $1 AND source = $2', piece)
+                db.execute(
+                    "DELETE FROM watermarks WHERE table_name = $1 AND kind = $2 AND source = $3",
+                    [table.name, *piece],
+                )
 
     # Schema
 

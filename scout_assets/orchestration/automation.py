@@ -13,6 +13,7 @@ from dagster._core.definitions.sensor_definition import SensorExecutionData
 from dagster._core.storage.tags import MAX_RUNTIME_SECONDS_TAG
 
 from scout_assets.domain.control import Settings
+from scout_assets.orchestration.assets.published import GROUP
 from scout_assets.orchestration.assets.sources import SOURCES
 from scout_assets.orchestration.brake import held_back
 from scout_assets.orchestration.control import IN_STEP
@@ -49,7 +50,9 @@ def sources_changed(
     return dg.RunRequest(asset_selection=[SOURCES], tags={TRIGGER_TAG: IN_STEP})
 
 
-PUBLISHED = dg.AssetSelection.assets(["roasters", "vector_index"], ["catalogue", "best_prices"])
+PUBLISHED = dg.AssetSelection.assets(
+    ["roasters", "vector_index"], ["catalogue", "best_prices"]
+) | dg.AssetSelection.groups(GROUP)
 """What people are shown: it follows by a sensor of its own, which `publish_enabled` holds back."""
 
 
@@ -100,7 +103,7 @@ def flow_on(home: ScoutHome) -> list[dg.SensorDefinition]:
         _Following(
             "publish_on",
             PUBLISHED,
-            "Carries on to what people are shown: search index and best prices. As "
+            "Carries on to what people are shown: search index, best prices, published tables. As "
             "`flow_on`, and only while the setting publish_enabled is on",
             home,
             _unpublished,

@@ -1,0 +1,86 @@
+"""One warehouse brought to what another holds, and whether both hold the same.
+
+Belongs here: which slices differ, copying them in pieces. Does not belong here: which tables, from
+where and why (`publishing`, `moving`).
+
+A piece is one transaction, and how far a slice has come goes with its rows: a copy that was
+interrupted goes on where it stopped, and one of nothing new writes nothing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+import duckdb
+import pyarrow as pa
+
+from scout_assets.domain.tables import Table
+from scout_assets.gateways.warehouse import Batch, Slice, Standing, Warehouse
+
+__all__ = ["Copied", "bring", "unlike"]
+
+PIECE = 200_000
+"""Rows that are copied at once, unless one slice alone has more."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy wrote: `rows` in so many `slices`; `removed` slices the original has no more."""
+
+    rows: int
+    slices: int
+    removed: int
+
+
+def bring(here: Warehouse, there: Warehouse, table: Table) -> Copied:
+    """Make a table `there` what it is `here`; only slices that differ are read and written.
+
+    Slices differ by how far they have come or by their number of rows: maintenance takes rows away
+    and leaves the watermark.
+    """
+    wanted, known = here.standing(table), there.standing(table)
+    differing = {piece: stands for piece, stands in wanted.items() if known.get(piece) != stands}
+    rows = 0
+    for kind, sources in _pieces(differing):
+        read = here.read_slices(table, kind, sources)
+        rows += there.mirror(Batch(table, kind, read.rows, read.watermarks)).rows
+    gone = known.keys() - wanted.keys()
+    if gone:
+        there.forget(table, gone)
+    return Copied(rows, len(differing), len(gone))
+
+
+def unlike(here: Warehouse, there: Warehouse, table: Table) -> list[Slice]:
+    """Slices of a table that do not hold the same rows, by number and hash of all they hold."""
+    wanted, known = here.standing(table), there.standing(table)
+    same = {piece: stands for piece, stands in wanted.items() if known.get(piece) == stands}
+    found = sorted((wanted.keys() | known.keys()) - same.keys())
+    for kind, sources in _pieces(same):
+        sides = (each.read_slices(table, kind, sources).rows for each in (here, there))
+        one, other = map(_contents, sides)
+        found += [(kind, source) for source in sources if one.get(source) != other.get(source)]
+    return found
+
+
+def _pieces(slices: Mapping[Slice, Standing]) -> Iterator[tuple[str, list[str]]]:
+    """Kind and sources that are copied in one transaction."""
+    for kind, some in groupby(sorted(slices), key=lambda piece: piece[0]):
+        sources: list[str] = []
+        rows = 0
+        for _, source in some:
+            if sources and rows + slices[kind, source].rows > PIECE:
+                yield kind, sources
+                sources, rows = [], 0
+            sources.append(source)
+            rows += slices[kind, source].rows
+        yield kind, sources
+
+
+def _contents(rows: pa.Table) -> dict[str, tuple[int, int]]:
+    """Source → how many rows, and a number that changes with anything in them, not their order."""
+    with duckdb.connect() as db:
+        db.register("rows", rows)
+        found: Iterable[tuple[str, int, int]] = db.execute(
+            "SELECT source, count(*), sum(hash(rows)::HUGEINT) FROM rows GROUP BY source"
+        ).fetchall()
+    return {source: (count, int(content)) for source, count, content in found}

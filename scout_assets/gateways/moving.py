@@ -1,0 +1,158 @@
+"""An installation in files moved to a Postgres server, with all its history.
+
+Belongs here: what is moved in which order, what is refused, how it is verified. Does not belong
+here: which slices differ (`copying`), Dagster's own runs (`orchestration.dagster_history`).
+
+The warehouse goes first, piece by piece; the ledger last, in one transaction: until then nobody
+takes the new place for an installation. Interrupted at any point, the same command goes on. What is
+there already is never replaced by less: whatever is not from here is refused.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from scout_assets.domain.failures import BadConfig, Critical, Refused
+from scout_assets.domain.tables import TABLES, Table
+from scout_assets.gateways.copying import bring, unlike
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+from scout_assets.gateways.home import Home, open_warehouse
+from scout_assets.gateways.ledger import Ledger, metadata
+from scout_assets.gateways.postgres import Postgres
+from scout_assets.gateways.warehouse import Warehouse
+
+__all__ = ["Moved", "move"]
+
+CHUNK = 5_000
+"""Rows of the ledger that are written at once."""
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A table that stands verified in its new place; `written`: rows that were not there yet."""
+
+    part: str
+    table: str
+    rows: int
+    written: int
+
+
+def move(home: Home, url: str, told: Callable[[Moved], None]) -> list[Moved]:
+    """Copy warehouse and ledger to the schemas of those names of a server, and verify both.
+
+    Each table is `told` when it stands. Nothing here is changed, and writers here wait meanwhile.
+    Raises Refused in auto; BadConfig when this installation is not in files, or the place holds
+    what is not from here; Critical when what arrived is not what was sent.
+    """
+    here = home.warehouse
+    if not isinstance(here, DuckDbWarehouse) or not home.ledger.is_file:
+        raise BadConfig("this installation is not in files: unset SCOUT_DATABASE and the like")
+    if home.control.state().is_auto:
+        raise Refused("mode is auto: `scout stop --by NAME`, end Dagster, then migrate")
+    there = open_warehouse(Postgres(url, "warehouse"))
+    ledger = Ledger(Postgres(url, "ledger"))
+    moved: list[Moved] = []
+    with contextlib.closing(ledger), _still(home, here) as session:
+        steps = (_warehouse(here, there), _ledger(session, ledger))
+        for one in (one for step in steps for one in step):
+            told(one)
+            moved.append(one)
+    return moved
+
+
+@contextlib.contextmanager
+def _still(home: Home, here: DuckDbWarehouse) -> Iterator[Session]:
+    """Nobody writes to warehouse or ledger meanwhile; the ledger, open."""
+    with here.reading():
+        pass  # an older file gets its new columns
+    with here.held(shared=True), home.ledger.exclusive() as session:
+        yield session
+
+
+# Warehouse
+
+
+def _warehouse(here: Warehouse, there: Warehouse) -> Iterator[Moved]:
+    for table in TABLES.values():
+        _refuse_others(here, there, table)
+    for table in TABLES.values():
+        copied = bring(here, there, table)
+        wrong = unlike(here, there, table)
+        if wrong:
+            raise Critical(
+                f"table {table.name}: {len(wrong)} slices did not arrive as they are here, such "
+                f"as {'/'.join(wrong[0])}. Drop the schema `warehouse` there and migrate again"
+            )
+        rows = sum(stands.rows for stands in here.standing(table).values())
+        yield Moved("warehouse", table.name, rows, copied.rows)
+
+
+def _refuse_others(here: Warehouse, there: Warehouse, table: Table) -> None:
+    """What an interrupted move left is as far as here, or less."""
+    wanted = here.standing(table)
+    for piece, stands in there.standing(table).items():
+        mine = wanted.get(piece)
+        if mine is None or (mine.mark != stands.mark and not mine.mark.replaces(stands.mark)):
+            raise BadConfig(
+                f"{there.place} holds another installation: its {table.name} of "
+                f"{'/'.join(piece)} are not from here. Name an empty database"
+            )
+
+
+# Ledger
+
+
+def _ledger(here: Session, ledger: Ledger) -> Iterator[Moved]:
+    """All tables or none; nothing is told before they stand."""
+    with ledger.exclusive() as there:
+        moved = [_table(here, there, table, ledger.place) for table in metadata.sorted_tables]
+    yield from moved
+
+
+def _table(here: Session, there: Session, table: sa.Table, place: str) -> Moved:
+    wanted, known = _digest(here, table), _digest(there, table)
+    if known == wanted:
+        return Moved("ledger", table.name, wanted[0], 0)
+    if known[0]:
+        raise BadConfig(
+            f"{place} holds another installation: its {table.name} are not those from here. Name "
+            "an empty database, or drop the schemas `warehouse` and `ledger` of this one"
+        )
+    for rows in here.execute(sa.select(table)).mappings().partitions(CHUNK):
+        there.execute(sa.insert(table), [dict(row) for row in rows])
+    _go_on_counting(there, table)
+    if _digest(there, table) != wanted:
+        raise Critical(f"ledger table {table.name} did not arrive as it is here; nothing was kept")
+    return Moved("ledger", table.name, wanted[0], wanted[0])
+
+
+def _digest(session: Session, table: sa.Table) -> tuple[int, str]:
+    """How many rows there are, and a hash of all they hold, in the order of their keys."""
+    count, made = 0, hashlib.sha256()
+    for row in session.execute(sa.select(table).order_by(*_text_as_bytes(session, table))):
+        count += 1
+        made.update(repr(tuple(row)).encode())
+    return count, made.hexdigest()
+
+
+def _text_as_bytes(session: Session, table: sa.Table) -> list[sa.ColumnElement[Any]]:
+    """A server may sort texts as its language does; SQLite compares bytes."""
+    on_server = session.get_bind().dialect.name == "postgresql"
+    return [
+        column.collate("C") if on_server and isinstance(column.type, sa.String) else column
+        for column in table.primary_key
+    ]
+
+
+def _go_on_counting(session: Session, table: sa.Table) -> None:
+    """Numbers that the server gives out come after those that are there."""
+    column = table.autoincrement_column
+    if column is not None:
+        name = sa.func.pg_get_serial_sequence(table.name, column.name)
+        last = sa.select(sa.func.max(column)).scalar_subquery()
+        session.execute(sa.select(sa.func.setval(name, last)))
