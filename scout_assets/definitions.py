@@ -5,7 +5,6 @@ imports it.
 """
 
 import os
-from collections.abc import Mapping
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import (
@@ -14,6 +13,7 @@ from dagster._core.definitions.unresolved_asset_job_definition import (
 
 from scout_assets.domain.cadence import Scope
 from scout_assets.domain.catalogue import Kind
+from scout_assets.gateways.home import Home
 from scout_assets.orchestration import supply
 from scout_assets.orchestration.alerting import deliver_alerts, watch_over
 from scout_assets.orchestration.assets.checks import build_checks, build_supplier_checks
@@ -60,8 +60,7 @@ def build_defs(
     opened = home.open()
     copies = build_published(opened, list(LANES.values()))
     made = [sources, master_list, *stores, *build_suppliers(), price_alerts, control_panel, *copies]
-    engines = opened.engines
-    assets = [_shown_as_kept(asset, engines) for asset in made]
+    assets = [_shown_as_kept(asset, opened) for asset in made]
     checks = [
         *(check for kind, lane in LANES.items() for check in build_checks(kind, lane)),
         *build_supplier_checks("suppliers"),
@@ -89,11 +88,14 @@ def build_defs(
     )
 
 
-def _shown_as_kept(asset: dg.AssetsDefinition, engines: Mapping[str, str]) -> dg.AssetsDefinition:
+def _shown_as_kept(asset: dg.AssetsDefinition, home: Home) -> dg.AssetsDefinition:
     """With the kinds of what keeps it in this installation."""
-    return asset.map_asset_specs(
-        lambda spec: spec.replace_attributes(kinds={engines.get(k, k) for k in spec.kinds})
-    )
+
+    def shown(spec: dg.AssetSpec) -> dg.AssetSpec:
+        engines = home.engines(spec.metadata.get("table"))
+        return spec.replace_attributes(kinds={engines.get(kind, kind) for kind in spec.kinds})
+
+    return asset.map_asset_specs(shown)
 
 
 def _refreshes() -> list[UnresolvedAssetJobDefinition]:

@@ -20,6 +20,9 @@ from pydantic.fields import FieldInfo
 from scout_assets.domain import catalogue
 from scout_assets.domain.failures import Critical
 
+ANALYTICS = "analytics"
+"""The group of what is only looked at."""
+
 
 class WriteMode(StrEnum):
     """How a table takes a new slice; each is one transaction."""
@@ -65,6 +68,8 @@ class Table:
     description: str
     ranked: str | None = None
     """The column of vectors that search ranks; of 32-bit floats, of length 1."""
+    group: str = "catalogue"
+    """What may be kept in another place as one; no query joins tables of two groups."""
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -182,6 +187,7 @@ STATS = Table(
     ("source", "metric", "dimension"),
     WriteMode.REPLACE,
     "Numbers about each source",
+    group=ANALYTICS,
 )
 
 SUPPLIER_ITEMS = Table(
@@ -197,6 +203,7 @@ LIST_SHEETS = Table(
     ("source", "sheet"),
     WriteMode.REPLACE,
     "How each sheet of a supplier's last price list was read",
+    group=ANALYTICS,
 )
 MATCHES = Table(
     "matches",

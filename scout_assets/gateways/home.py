@@ -5,17 +5,18 @@ here: what is kept in those places.
 
 `SCOUT_DATABASE` (postgresql://…) keeps warehouse, ledger and Dagster's records on a server, each in
 a schema of its own; `SCOUT_WAREHOUSE` (or duckdb:///file) and `SCOUT_LEDGER` (or sqlite:///file)
-move one of them alone. `SCOUT_PUBLISH` (postgresql://…) names a server for applications, to which
-tables are copied. Without, all are files: `SCOUT_HOME` (default `.scout` below the working
-directory) holds warehouse, ledger and search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may
-be any fsspec URL; `SCOUT_SOURCES` (default `sources.yaml`) is the declared list of sources;
-`SCOUT_RATES` (default `rates.csv`) holds dated exchange rates; `SCOUT_MASTER_LIST` is the list of
-suppliers (path or address; `SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network);
-`SCOUT_WATCH_ROOTS` the folders that local price lists may lie in; `SCOUT_USER_AGENT` tells stores
-who asks, with a contact; `SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see
-private Google Sheets; `TRIGGER_INGESTION_ON_STARTUP=true` asks every source once when Dagster
-starts in auto. The variables of the ML service are those of `courier.CourierSettings`, of which
-`MAX_FILE_SIZE_MB` caps every price list.
+move one of them alone; `SCOUT_WAREHOUSE_ANALYTICS` only the tables of that group. `SCOUT_PUBLISH`
+(postgresql://…) names a server for applications, to which tables are copied. Without, all are
+files: `SCOUT_HOME` (default `.scout` below the working directory) holds warehouse, ledger and
+search cache; `SCOUT_ARTIFACTS` (default: a folder in it) may be any fsspec URL; `SCOUT_SOURCES`
+(default `sources.yaml`) is the declared list of sources; `SCOUT_RATES` (default `rates.csv`) holds
+dated exchange rates; `SCOUT_MASTER_LIST` is the list of suppliers (path or address;
+`SCOUT_MASTER_LIST_PRIVATE=1` allows one in your own network); `SCOUT_WATCH_ROOTS` the folders that
+local price lists may lie in; `SCOUT_USER_AGENT` tells stores who asks, with a contact;
+`SCOUT_GOOGLE_SERVICE_ACCOUNT` is the key file of the account that may see private Google Sheets;
+`TRIGGER_INGESTION_ON_STARTUP=true` asks every source once when Dagster starts in auto. The
+variables of the ML service are those of `courier.CourierSettings`, of which `MAX_FILE_SIZE_MB` caps
+every price list.
 """
 
 import os
@@ -32,6 +33,7 @@ from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.money import Rates, read_rates
 from scout_assets.domain.sources import Source
+from scout_assets.domain.tables import ANALYTICS, TABLES
 from scout_assets.gateways.alerts import Alerts
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.channels import Configured, configured
@@ -43,6 +45,7 @@ from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.google_sheets import GOOGLE, SERVICE_ACCOUNT
 from scout_assets.gateways.http import Policy
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.mixed_warehouse import MixedWarehouse
 from scout_assets.gateways.postgres import Postgres, is_postgres
 from scout_assets.gateways.price_lists import ListAccess
 from scout_assets.gateways.price_rules import PriceRules
@@ -71,6 +74,7 @@ class Home:
     google: str = GOOGLE
     trigger_on_startup: bool = False
     publish_at: Postgres | None = None
+    analytics_at: Path | Postgres | None = None
 
     @classmethod
     def locate(
@@ -100,6 +104,7 @@ class Home:
             Path(key).expanduser().resolve() if key else None,
             trigger_on_startup=_is_true(environment.get("TRIGGER_INGESTION_ON_STARTUP")),
             publish_at=_server(environment, "SCOUT_PUBLISH", "published"),
+            analytics_at=_own_place(environment, "SCOUT_WAREHOUSE_ANALYTICS"),
         )
 
     def policy(self, **limits: float) -> Policy:
@@ -110,10 +115,13 @@ class Home:
         except ValidationError as error:
             raise BadConfig(f"SCOUT_USER_AGENT or a limit of ours is wrong: {error}") from None
 
-    @property
-    def engines(self) -> Mapping[str, str]:
-        """What keeps warehouse and ledger, by what does by default; opens neither."""
-        places = {"duckdb": self.warehouse_at, "sqlite": self.ledger_at}
+    def engines(self, table: str | None = None) -> Mapping[str, str]:
+        """What keeps warehouse (or one table of it) and ledger, by what does by default; opens
+        neither."""
+        warehouse: Path | Postgres = self.warehouse_at
+        if table is not None and TABLES[table].group == ANALYTICS:
+            warehouse = self.analytics_at or warehouse
+        places = {"duckdb": warehouse, "sqlite": self.ledger_at}
         return {
             default: "postgres" if isinstance(at, Postgres) else default
             for default, at in places.items()
@@ -125,7 +133,12 @@ class Home:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        return open_warehouse(self.warehouse_at)
+        main = open_warehouse(self.warehouse_at)
+        if self.analytics_at is None:
+            return main
+        other = open_warehouse(self.analytics_at)
+        moved = [name for name, table in TABLES.items() if table.group == ANALYTICS]
+        return MixedWarehouse(main, dict.fromkeys(moved, other))
 
     @cached_property
     def published(self) -> Warehouse | None:
@@ -223,18 +236,24 @@ def _server(environment: Mapping[str, str], variable: str, schema: str) -> Postg
     return Postgres(url, schema) if url else None
 
 
-FILES = {"SCOUT_WAREHOUSE": "duckdb", "SCOUT_LEDGER": "sqlite"}
+FILES = {
+    "SCOUT_WAREHOUSE": "duckdb",
+    "SCOUT_WAREHOUSE_ANALYTICS": "duckdb",
+    "SCOUT_LEDGER": "sqlite",
+}
 """What a file in each place is opened with."""
 
 
 def _place(environment: Mapping[str, str], variable: str, default: Path) -> Path | Postgres:
     """A place of its own, else the common server, else a file in the home."""
-    url = environment.get(variable, "").strip() or environment.get("SCOUT_DATABASE", "").strip()
-    schema = variable.removeprefix("SCOUT_").lower()
-    if not url:
-        return default
-    if is_postgres(url):
-        return Postgres(url, schema)
+    common = _server(environment, "SCOUT_DATABASE", _schema(variable))
+    return _own_place(environment, variable) or common or default
+
+
+def _own_place(environment: Mapping[str, str], variable: str) -> Path | Postgres | None:
+    url = environment.get(variable, "").strip()
+    if not url or is_postgres(url):
+        return Postgres(url, _schema(variable)) if url else None
     scheme, divider, path = url.partition(":///")
     if not divider or scheme != FILES[variable] or not path:
         raise BadConfig(
@@ -242,6 +261,10 @@ def _place(environment: Mapping[str, str], variable: str, default: Path) -> Path
             f"{FILES[variable]}:///path/to/file"
         )
     return Path(path).expanduser().resolve()
+
+
+def _schema(variable: str) -> str:
+    return variable.removeprefix("SCOUT_").lower()
 
 
 def _is_true(text: str | None) -> bool:

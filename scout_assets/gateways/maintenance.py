@@ -42,7 +42,7 @@ from scout_assets.domain.tables import (
 )
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home
-from scout_assets.gateways.warehouse import Connection
+from scout_assets.gateways.warehouse import Connection, Warehouse
 from scout_assets.gateways.whole_files import shrink_sqlite, shrink_warehouse
 
 __all__ = ["EXAMPLES", "STEPS", "Cleaned", "Slice", "attempted", "chosen", "clean"]
@@ -195,22 +195,39 @@ def _delete(
     values: Callable[[], Mapping[str, Any]],
     dry_run: bool,
 ) -> Cleaned:
-    """One transaction over all tables, in which `values` are asked; a preview is rolled back."""
+    """In each place of the warehouse one transaction over its tables."""
     if not home.warehouse.exists():
         return Cleaned(step)
     found: list[tuple[_Doomed, tuple[str, str, str]]] = []
-    with contextlib.suppress(_Preview), home.warehouse.writing() as db:
-        given = values()
-        found = [(each, row) for each in doomed for row in _deleted(db, each, given)]
-        slices = sorted(
-            {(each.table, kind, source) for each, (kind, source, _) in found if each.renews}
-        )
-        _renew(db, slices)
-        if dry_run:
-            raise _Preview
+    for part in home.warehouse.parts:
+        here = [d for d in doomed if d.table == WATERMARKS or home.warehouse.at(d.table) is part]
+        found += _deleted_at(part, here, values, dry_run)
     rows = [(each.table, name) for each, (*_, name) in found if each.table != WATERMARKS]
     counts = Counter(table for table, _ in rows)
-    return Cleaned(step, counts, 0, [f"{table} {name}" for table, name in rows][:EXAMPLES], slices)
+    examples = [f"{table} {name}" for table, name in rows][:EXAMPLES]
+    return Cleaned(step, counts, 0, examples, _renewed(found))
+
+
+def _deleted_at(
+    part: Warehouse,
+    doomed: Sequence[_Doomed],
+    values: Callable[[], Mapping[str, Any]],
+    dry_run: bool,
+) -> list[tuple[_Doomed, tuple[str, str, str]]]:
+    """One transaction, in which `values` are asked; a preview is rolled back."""
+    found: list[tuple[_Doomed, tuple[str, str, str]]] = []
+    with contextlib.suppress(_Preview), part.writing() as db:
+        given = values()
+        found = [(each, row) for each in doomed for row in _deleted(db, each, given)]
+        _renew(db, _renewed(found))
+        if dry_run:
+            raise _Preview
+    return found
+
+
+def _renewed(found: Iterable[tuple[_Doomed, tuple[str, str, str]]]) -> list[Slice]:
+    """Slices that lost rows others derive from."""
+    return sorted({(each.table, kind, source) for each, (kind, source, _) in found if each.renews})
 
 
 class _Preview(Exception):
@@ -290,9 +307,11 @@ def _artifacts(home: Home, now: datetime, dry_run: bool) -> Cleaned:
 
 def _space(home: Home, now: datetime, dry_run: bool) -> Cleaned:
     """Journals folded in; files of which most is free written anew."""
-    won, warehouse = {}, home.warehouse
-    if isinstance(warehouse, DuckDbWarehouse):
-        won["warehouse"] = shrink_warehouse(warehouse, dry_run)
+    won = {
+        part.path.stem: shrink_warehouse(part, dry_run)
+        for part in home.warehouse.parts
+        if isinstance(part, DuckDbWarehouse)
+    }
     if home.ledger.is_file:
         won["ledger"] = shrink_sqlite(home.ledger.path, dry_run)
     return Cleaned("space", {}, sum(won.values()), [name for name, size in won.items() if size])

@@ -211,6 +211,15 @@ class Warehouse(ABC):
         As `reading`, it first gives an older warehouse what the registry has by now.
         """
 
+    def at(self, relation: str) -> "Warehouse":
+        """Where a table or view is kept; elsewhere only in a `MixedWarehouse`."""
+        return self
+
+    @property
+    def parts(self) -> "tuple[Warehouse, ...]":
+        """The places it consists of, the main one first."""
+        return (self,)
+
     @abstractmethod
     def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
         """The watermarks of the batch's slices, which nobody else moves until the end of the
@@ -228,7 +237,7 @@ class Warehouse(ABC):
         where = [f"{column} = ANY(${place})" for place, column in enumerate(wanted, start=1)]
         columns = names(TABLES[relation]) if relation in TABLES else "*"
         query = f'SELECT {columns} FROM "{relation}" WHERE {" AND ".join(where) or "true"}'
-        with self.reading() as db:
+        with self.at(relation).reading() as db:
             arrow = db.arrow(query, list(wanted.values()))
         return arrow.cast(TABLES[relation].schema) if relation in TABLES else arrow
 
@@ -241,7 +250,7 @@ class Warehouse(ABC):
         """
         relation = view or table.name
         query = f'SELECT {names(table)} FROM "{relation}" WHERE {_SLICES}'
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             rows = db.arrow(query, [kind, list(sources)])
             marks = db.watermarks(table, kind)
         wanted = {source: marks[source] for source in sources if source in marks}
@@ -249,7 +258,7 @@ class Warehouse(ABC):
 
     def stored_schema(self, table: Table) -> pa.Schema:
         """The columns as they are in the file; JSON counts as the text it is stored as."""
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             return db.arrow(f'SELECT * FROM "{table.name}" LIMIT 0').schema
 
     def duplicates(
@@ -262,7 +271,7 @@ class Warehouse(ABC):
             f'FROM "{table.name}" WHERE {_SLICES} '
             f"GROUP BY source, {key} HAVING count(*) > 1"
         )
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             found = db.arrow(query, [kind, list(sources)])
         rows: list[dict[str, object]] = found.to_pylist()
         return rows
@@ -273,7 +282,7 @@ class Warehouse(ABC):
         """How many rows the slices of `sources` hold, and the first few of them."""
         these = f'FROM "{table.name}" WHERE {_SLICES}'
         values: list[object] = [kind, list(sources)]
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             ((count,),) = db.execute(f"SELECT count(*) {these}", values)
             first = db.arrow(f"SELECT * {these} LIMIT {rows:d}", values)
         return int(count), first
@@ -291,9 +300,10 @@ class Warehouse(ABC):
         A derived slice stands at its newest input's snapshot; its version names all inputs.
         Read this before the inputs: a slice may then claim less than it holds, never more.
         """
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             known = db.watermarks(table, kind)
-            inputs = [db.watermarks(each, kind) for each in upstream]
+            inputs = [db.watermarks(each, kind) for each in upstream if self._beside(table, each)]
+        inputs += [self.watermarks(e, kind) for e in upstream if not self._beside(table, e)]
         due = {}
         for source in sources:
             marks = [marks[source] for marks in inputs if source in marks]
@@ -304,23 +314,29 @@ class Warehouse(ABC):
                     due[source] = mark
         return due
 
+    def _beside(self, table: Table, other: Table) -> bool:
+        return self.at(table.name) is self.at(other.name)
+
     def written_since(self, since: datetime) -> int:
         """How many slices were written at that time or later."""
         query = "SELECT count(*) FROM watermarks WHERE written_at >= $1"
-        with self.reading() as db:
-            ((count,),) = db.execute(query, [since])
-        return int(count)
+        written = 0
+        for part in self.parts:
+            with part.reading() as db:
+                ((count,),) = db.execute(query, [since])
+                written += count
+        return written
 
     def last_written(self, table: Table, kind: str) -> datetime | None:
         """When a slice of `table` was written last; None when none ever was."""
         query = "SELECT max(written_at) FROM watermarks WHERE table_name = $1 AND kind = $2"
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             ((at,),) = db.execute(query, [table.name, kind])
         return None if at is None else at.astimezone(UTC)
 
     def watermarks(self, table: Table, kind: str) -> dict[str, Watermark]:
         """How far each source's slice of `table` has come."""
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             return db.watermarks(table, kind)
 
     def write(self, batch: Batch) -> Written:
@@ -330,7 +346,7 @@ class Warehouse(ABC):
         or is repeated after a kill changes nothing. Raises Transient when others' writes had to be
         waited for too long, BadConfig when it holds another schema.
         """
-        return self._write(batch, Watermark.replaces)
+        return self.at(batch.table.name)._write(batch, Watermark.replaces)
 
     def mirror(self, batch: Batch) -> Written:
         """Make the slices what they are in the batch, however far they stand: for a copy.
@@ -338,7 +354,7 @@ class Warehouse(ABC):
         Raises as `write`.
         """
         whole = replace(batch, rewritten=frozenset(batch.watermarks))
-        return self._write(whole, lambda _mark, _known: True)
+        return self.at(batch.table.name)._write(whole, lambda _mark, _known: True)
 
     def _write(
         self, batch: Batch, accepts: Callable[[Watermark, Watermark | None], bool]
@@ -361,7 +377,7 @@ class Warehouse(ABC):
             "WHERE table_name = $1"
         )
         counts = f'SELECT kind, source, count(*) FROM "{table.name}" GROUP BY kind, source'
-        with self.reading() as db:
+        with self.at(table.name).reading() as db:
             rows = {(kind, source): count for kind, source, count in db.execute(counts)}
             return {
                 (kind, source): Standing(Watermark(*mark), rows.get((kind, source), 0))
@@ -370,7 +386,7 @@ class Warehouse(ABC):
 
     def forget(self, table: Table, slices: Iterable[Slice]) -> None:
         """Remove slices with their watermarks, in one transaction."""
-        with self.writing() as db:
+        with self.at(table.name).writing() as db:
             for piece in slices:
                 db.execute(f'DELETE FROM "{table.name}" WHERE kind = $1 AND source = $2', piece)
                 db.execute(
@@ -455,7 +471,7 @@ def _put(
     if appends:
         rows = _not_there(db, batch, rows, known)
     if rows.num_rows:
-        db.insert(batch.table, rows)
+        db.insert(batch.table, _without_nul(rows))
     db.mark(batch.table, batch.kind, accepted)
     return int(rows.num_rows)
 
@@ -478,6 +494,25 @@ def _not_there(
     there = set(db.execute(query, [batch.kind, again]))
     keys = zip(*(rows[column].to_pylist() for column in columns), strict=True)
     return rows.filter(pa.array([key not in there for key in keys], pa.bool_()))
+
+
+def _without_nul(rows: pa.Table) -> pa.Table:
+    """Texts without U+0000, which stores send at times and Postgres keeps in no text."""
+    for place, field in enumerate(rows.schema):
+        of_lists = pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type)
+        if not (of_lists or pa.types.is_string(field.type)):
+            continue
+        texts = pc.list_flatten(rows[place]) if of_lists else rows[place]
+        if pc.any(pc.match_substring(texts, "\0")).as_py():
+            clean = [_bare_of_nul(value) for value in rows[place].to_pylist()]
+            rows = rows.set_column(place, field, pa.array(clean, field.type))
+    return rows
+
+
+def _bare_of_nul(value: str | list[str] | None) -> str | list[str] | None:
+    if isinstance(value, list):
+        return [text.replace("\0", "") for text in value]
+    return value and value.replace("\0", "")
 
 
 def _bare(sql_type: str) -> str:

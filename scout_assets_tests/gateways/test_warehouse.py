@@ -101,6 +101,11 @@ def test_values_come_back_exactly(warehouse):
     assert isinstance(row["price"], Decimal)
 
 
+def test_texts_come_back_without_the_one_character_that_not_every_engine_keeps(warehouse):
+    warehouse.write(offers(offer(1) | {"price_raw": "12\0.5 \N{OWL}"}, offer(2), upto=2))
+    assert [row["price_raw"] for row in warehouse.read("offers").to_pylist()] == ["12.5 🦉", "12.5"]
+
+
 def test_a_slice_replaces_the_one_before_and_leaves_other_sources_alone(warehouse):
     warehouse.write(batch(bad_rows("a", "1", "2") + bad_rows("b", "1"), a=1, b=1))
     written = warehouse.write(batch(bad_rows("a", "3"), a=2))

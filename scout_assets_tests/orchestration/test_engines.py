@@ -2,16 +2,19 @@
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
+import sqlalchemy as sa
 
 from scout_assets.definitions import build_defs
 from scout_assets.domain.tables import TABLES
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home
+from scout_assets.gateways.maintenance import clean
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.warehouse_views import VIEWS
 from scout_assets.orchestration.resources import ScoutHome
@@ -88,12 +91,35 @@ def test_each_part_may_be_moved_alone(
     home = Home.locate(os.environ, str(tmp_path))
     assert isinstance(home.warehouse, DuckDbWarehouse)
     assert home.warehouse.place == f"{tmp_path}/own.duckdb"
-    assert home.engines == {"duckdb": "duckdb", "sqlite": "postgres"}
+    assert home.engines() == {"duckdb": "duckdb", "sqlite": "postgres"}
     settings.setenv("SCOUT_LEDGER", f"sqlite:///{tmp_path}/own.sqlite")
     settings.setenv("SCOUT_WAREHOUSE", postgres.database())
     home = Home.locate(os.environ, str(tmp_path))
     assert isinstance(home.warehouse, PostgresWarehouse)
     assert home.ledger.path == tmp_path / "own.sqlite"
+
+
+def test_the_analytics_may_stay_in_a_file(
+    tmp_path: Path, postgres: Server, settings: pytest.MonkeyPatch
+):
+    """One line for the server, one for the file; the lane and its cleaning find both."""
+    settings.setenv("SCOUT_DATABASE", postgres.database())
+    settings.setenv("SCOUT_WAREHOUSE_ANALYTICS", f"duckdb:///{tmp_path}/analytics.duckdb")
+    found = ingested(tmp_path / "server")
+    assert found["stats"] != [] != found["offers"]
+    file = DuckDbWarehouse(tmp_path / "analytics.duckdb")
+    assert sorted(file.read("stats").to_pylist(), key=repr) == found["stats"]
+    assert file.read("offers").num_rows == 0
+    home = Home.locate(os.environ, str(tmp_path / "server" / "home"))
+    assert home.engines("stats")["duckdb"] == "duckdb"
+    assert home.engines("offers")["duckdb"] == "postgres"
+    retired = found["stats"][0]["source"]
+    with home.ledger.session() as session:
+        session.execute(sa.text("DELETE FROM sources WHERE key = :key"), {"key": retired})
+    (cleaned,) = clean(home, datetime.now(UTC), ["orphans"])
+    assert cleaned.failure is None
+    left = {row["source"] for row in file.read("stats").to_pylist()}
+    assert left == {row["source"] for row in found["stats"]} - {retired}
 
 
 def test_assets_are_shown_with_what_keeps_them(tmp_path: Path, settings: pytest.MonkeyPatch):
@@ -105,5 +131,7 @@ def test_assets_are_shown_with_what_keeps_them(tmp_path: Path, settings: pytest.
     assert kinds()["roasters/parents"] == {"duckdb"}
     assert kinds()["roasters/snapshots"] == {"http", "sqlite"}
     settings.setenv("SCOUT_DATABASE", "postgresql://user:hunter2@nowhere.example/db")
+    settings.setenv("SCOUT_WAREHOUSE_ANALYTICS", "duckdb:////tmp/analytics.duckdb")
     assert kinds()["roasters/parents"] == {"postgres"}
     assert kinds()["roasters/snapshots"] == {"http", "postgres"}
+    assert kinds()["roasters/stats"] == {"duckdb"}
