@@ -191,6 +191,25 @@ def test_a_migration_can_be_taken_back(ledger):
     assert Ledger(ledger.where).sources() == ()
 
 
+@pytest.mark.parametrize("revision", ["0001", "0003", "0005"])
+def test_a_filled_ledger_of_an_older_version_is_brought_up_to_date(ledger, revision):
+    ledger.sync([source("berg")], NOW)
+    before = ledger.sources()
+    engine = raw(ledger)
+    command.downgrade(migrations.config(engine), revision)
+    with engine.begin() as connection:
+        old = connection.execute(sa.text("SELECT key FROM sources")).scalars().all()
+        assert (old, MigrationContext.configure(connection).get_current_revision()) == (
+            ["berg"],
+            revision,
+        )
+    engine.dispose()
+    again = Ledger(ledger.where)
+    assert [known.source for known in again.sources()] == [known.source for known in before]
+    with raw(again).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
 def raw(ledger: Ledger) -> sa.Engine:
     """Its database, as it is."""
     if isinstance(ledger.where, Postgres):

@@ -12,13 +12,27 @@ import pytest
 
 from scout_assets.domain import quality
 from scout_assets.domain.catalogue import Kind
+from scout_assets.domain.control import Mode
 from scout_assets.domain.failures import BadConfig, Critical
-from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, QUARANTINE, STATS, TABLES
+from scout_assets.domain.tables import (
+    EMBEDDINGS,
+    OFFERS,
+    PARENTS,
+    PRODUCTS,
+    QUARANTINE,
+    SEARCH_DOCUMENTS,
+    STATS,
+    TABLES,
+)
 from scout_assets.gateways.catchup import CATALOGUE_TABLES, catch_up
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+from scout_assets.gateways.home import Home
 from scout_assets.gateways.maintenance import STEPS, Cleaned, clean
+from scout_assets.gateways.moving import move
 from scout_assets.gateways.readers import reader_of
-from scout_assets.gateways.warehouse import Batch, Warehouse
+from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+from scout_assets_tests.gateways.test_warehouse import bad_rows, offer
+from scout_assets_tests.postgres import Server
 from scout_assets_tests.supplies import ACME, Installation, coffees, csv_list
 
 DECAF, DECAF_PRODUCT = "berg/4", "berg/41"
@@ -49,6 +63,21 @@ def here(stood: Installation, tmp_path: Path) -> Installation:
     return stood.copied(tmp_path)
 
 
+@pytest.fixture(params=["files", "server"])
+def anywhere(request: pytest.FixtureRequest, here: Installation) -> Installation:
+    """The same installation on either engine."""
+    if request.param == "server":
+        server: Server = request.getfixturevalue("postgres")
+        here.home.control.switch(Mode.MANUAL, "ana", "moving house", here.now)
+        move(here.home, address := server.database(), lambda _: None)
+        here.__dict__["home"] = Home.locate(
+            {"SCOUT_DATABASE": address},
+            str(here.root / "home"),
+            str(here.root / "sources.yaml"),
+        )
+    return here
+
+
 def cleaned(here: Installation, step: str, dry_run: bool = False) -> Cleaned:
     (one,) = clean(here.home, here.now, [step], dry_run)
     assert one.failure is None, one.failure
@@ -62,33 +91,33 @@ def ids(here: Installation, table: str) -> set[str]:
 # What vanished
 
 
-def test_what_vanished_goes_after_thirty_days_and_its_offers_stay(here: Installation):
-    here.pass_time(days=29)
-    assert cleaned(here, "vanished").removed == 0
-    here.pass_time(days=1)
-    gone = cleaned(here, "vanished")
+def test_what_vanished_goes_after_thirty_days_and_its_offers_stay(anywhere: Installation):
+    anywhere.pass_time(days=29)
+    assert cleaned(anywhere, "vanished").removed == 0
+    anywhere.pass_time(days=1)
+    gone = cleaned(anywhere, "vanished")
     assert gone.counts == {"products": 1, "parents": 1, "supplier_items": 1}
     assert gone.examples == [
         f"products {DECAF_PRODUCT}",
         f"parents {DECAF}",
         "supplier_items acme/A-4",
     ]
-    assert DECAF not in ids(here, "parents")
-    history = [row for row in here.rows("price_history") if row["product_id"] == DECAF_PRODUCT]
+    assert DECAF not in ids(anywhere, "parents")
+    history = [row for row in anywhere.rows("price_history") if row["product_id"] == DECAF_PRODUCT]
     assert sorted(row["change"] for row in history) == ["gone", "new"]
     assert {row["title"] for row in history} == {None}, "known by its id only"
-    assert quality.orphans(here.rows("products"), here.rows("parents")) == []
-    assert cleaned(here, "vanished").removed == 0
+    assert quality.orphans(anywhere.rows("products"), anywhere.rows("parents")) == []
+    assert cleaned(anywhere, "vanished").removed == 0
 
 
-def test_a_preview_reports_the_same_and_changes_nothing(here: Installation):
-    here.pass_time(days=30)
-    before = {name: here.rows(name) for name in TABLES}
-    marks = here.home.warehouse.watermarks(PRODUCTS, Kind.ROASTER)
-    told = cleaned(here, "vanished", dry_run=True)
-    assert {name: here.rows(name) for name in TABLES} == before
-    assert here.home.warehouse.watermarks(PRODUCTS, Kind.ROASTER) == marks
-    assert cleaned(here, "vanished") == told
+def test_a_preview_reports_the_same_and_changes_nothing(anywhere: Installation):
+    anywhere.pass_time(days=30)
+    before = {name: anywhere.rows(name) for name in TABLES}
+    marks = anywhere.home.warehouse.watermarks(PRODUCTS, Kind.ROASTER)
+    told = cleaned(anywhere, "vanished", dry_run=True)
+    assert {name: anywhere.rows(name) for name in TABLES} == before
+    assert anywhere.home.warehouse.watermarks(PRODUCTS, Kind.ROASTER) == marks
+    assert cleaned(anywhere, "vanished") == told
 
 
 def test_what_derives_from_the_rows_notices(here: Installation):
@@ -175,32 +204,33 @@ def test_what_a_replay_by_other_code_brings_back_goes_again(here: Installation):
 # Orphans and quarantine
 
 
-def test_rows_of_a_source_the_ledger_does_not_know_are_orphans(here: Installation):
-    with here.home.warehouse.writing() as db:
-        for table in ("offers", "quarantine", "watermarks"):
-            db.execute(f"INSERT INTO {table} (kind, source) VALUES ('roaster', 'nobody')")
-    before = {name: here.rows(name) for name in TABLES if name not in ("offers", "quarantine")}
-    assert cleaned(here, "orphans").counts == {"offers": 1, "quarantine": 1}
-    assert {name: here.rows(name) for name in before} == before
-    assert "nobody" not in here.home.warehouse.watermarks(OFFERS, Kind.ROASTER)
+def test_rows_of_a_source_the_ledger_does_not_know_are_orphans(anywhere: Installation):
+    warehouse, mark = anywhere.home.warehouse, {"nobody": Watermark(1, "1")}
+    for table, row in ((OFFERS, offer(1)), *((QUARANTINE, row) for row in bad_rows("a", "1"))):
+        strange = table.arrow([row | {"source": "nobody"}])
+        warehouse.write(Batch(table, "roaster", strange, mark))
+    before = {name: anywhere.rows(name) for name in TABLES if name not in ("offers", "quarantine")}
+    assert cleaned(anywhere, "orphans").counts == {"offers": 1, "quarantine": 1}
+    assert {name: anywhere.rows(name) for name in before} == before
+    assert "nobody" not in anywhere.home.warehouse.watermarks(OFFERS, Kind.ROASTER)
 
 
-def test_derived_rows_of_what_is_not_there_are_orphans(here: Installation):
-    with here.home.warehouse.writing() as db:
-        db.execute(
-            "INSERT INTO search_documents "
-            "VALUES ('roaster', 'berg', 'berg/1', '', '', []), "
-            "('roaster', 'berg', 'berg/99', '', '', [])"
-        )
-        db.execute(
-            "INSERT INTO embeddings (kind, source, text_hash) "
-            "VALUES ('roaster', 'berg', 'x'), ('supplier', 'acme', 'y')"
-        )
+def test_derived_rows_of_what_is_not_there_are_orphans(anywhere: Installation):
+    for table, keys in (
+        (SEARCH_DOCUMENTS, ({"parent_id": "berg/1"}, {"parent_id": "berg/99"})),
+        (EMBEDDINGS, ({"source": "berg"}, {"source": "no_catalogue"})),
+    ):
+        common = {"kind": "roaster", "source": "berg", "text": "", "text_hash": "x", "model": "m"}
+        rows = [common | {"vector": [1.0]} | key for key in keys]
+        marks = {str(row["source"]): Watermark(1, "1") for row in rows}
+        anywhere.home.warehouse.write(Batch(table, "roaster", table.arrow(rows), marks))
+    anywhere.declare("no_catalogue", "shopify", "berg.json")
+    with anywhere.home.warehouse.writing() as db:
         db.execute("DELETE FROM supplier_items WHERE item_id = 'acme/A-1'")
-    gone = cleaned(here, "orphans")
+    gone = cleaned(anywhere, "orphans")
     assert gone.counts == {"search_documents": 1, "embeddings": 1, "matches": 1}
     assert "search_documents berg/99" in gone.examples
-    assert ids(here, "search_documents") == {"berg/1"}
+    assert ids(anywhere, "search_documents") == {"berg/1"}
 
 
 def test_best_prices_of_products_and_drafts_stay_while_these_do(here: Installation):

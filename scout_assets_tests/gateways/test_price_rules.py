@@ -13,8 +13,10 @@ from scout_assets.domain.sources import Source
 from scout_assets.domain.tables import OFFERS, PARENTS, PRODUCTS, Table
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.price_rules import PriceRules
-from scout_assets.gateways.warehouse import Batch, Watermark
+from scout_assets.gateways.warehouse import Batch, Warehouse, Watermark
+from scout_assets_tests.postgres import Server
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -23,9 +25,9 @@ DAY = timedelta(days=1)
 class Market:
     """A store `berg` with coffees whose prices a test sets, capture by capture."""
 
-    def __init__(self, root: Path) -> None:
-        self.ledger = Ledger(root / "ledger.sqlite")
-        self.warehouse = DuckDbWarehouse(root / "warehouse.duckdb")
+    def __init__(self, ledger: Ledger, warehouse: Warehouse) -> None:
+        self.ledger = ledger
+        self.warehouse = warehouse
         self.rules = PriceRules(self.ledger, self.warehouse)
         self.snapshot = 0
         declared = {"key": "berg", "platform": "shopify", "location": "https://b.example"}
@@ -65,9 +67,13 @@ class Market:
         return [alert.key.removeprefix("price:").replace(":berg/1", "") for alert in told]
 
 
-@pytest.fixture
-def market(tmp_path: Path) -> Market:
-    return Market(tmp_path)
+@pytest.fixture(params=["files", "server"])
+def market(request: pytest.FixtureRequest, tmp_path: Path) -> Market:
+    if request.param == "files":
+        warehouse = DuckDbWarehouse(tmp_path / "warehouse.duckdb")
+        return Market(Ledger(tmp_path / "ledger.sqlite"), warehouse)
+    server: Server = request.getfixturevalue("postgres")
+    return Market(Ledger(server.ledger()), PostgresWarehouse(server.schema()))
 
 
 def watch(market: Market, trigger: Trigger, limit: str | None = None, **fields: Any) -> str:

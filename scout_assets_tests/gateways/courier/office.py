@@ -16,6 +16,7 @@ from scout_assets.domain.jobs import Job
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.courier import Courier, CourierSettings
 from scout_assets.gateways.ledger import Ledger
+from scout_assets.gateways.postgres import Postgres
 from scout_assets_tests.loopback import Reply, Request, Store
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -95,11 +96,12 @@ class Office:
     counters: Counter[str] = field(default_factory=Counter)
     options: dict[str, str] = field(default_factory=dict)
     pass_seconds: float = 20.0
+    ledger_at: Path | Postgres | None = None
 
     def courier(self) -> Courier:
         environment = {"ML_ANALYZE_URL": self.url, **self.options}
         return Courier(
-            Ledger(self.folder / "ledger.sqlite"),
+            Ledger(self.ledger_at or self.folder / "ledger.sqlite"),
             Artifacts(str(self.folder / "artifacts")),
             CourierSettings.from_environment(environment, self.folder),
             clock=self.clock,

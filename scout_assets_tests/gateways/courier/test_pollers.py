@@ -1,4 +1,7 @@
-"""Several pollers at once, killed ones too: each job is submitted once and asked about once."""
+"""Several pollers at once, killed ones too: each job is submitted once and asked about once.
+
+On either engine of the ledger.
+"""
 
 import asyncio
 import multiprocessing
@@ -6,8 +9,16 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from scout_assets.domain.jobs import Job, Phase
-from scout_assets_tests.gateways.courier.office import LIST, Clock, Office
+from scout_assets.gateways.postgres import Postgres
+from scout_assets_tests.gateways.courier.office import LIST, Clock, Office, Service
+
+
+@pytest.fixture
+def office(tmp_path: Path, service: Service, ledger_place: Path | Postgres) -> Office:
+    return Office(tmp_path, Clock(), service.url, ledger_at=ledger_place)
 
 
 def test_of_two_pollers_at_once_one_asks(office, service):
@@ -26,10 +37,12 @@ def test_of_two_pollers_at_once_one_asks(office, service):
     assert office.courier().jobs()[0].phase is Phase.COMPLETE
 
 
-def _poll_in_process(folder: Path, url: str, results: "multiprocessing.Queue[int]") -> None:
+def _poll_in_process(
+    folder: Path, url: str, ledger_at: Path | Postgres, results: "multiprocessing.Queue[int]"
+) -> None:
     clock = Clock()
     clock.pass_by(seconds=5)
-    results.put(len(Office(folder, clock, url).poll()))
+    results.put(len(Office(folder, clock, url, ledger_at=ledger_at).poll()))
 
 
 def test_of_several_processes_one_asks_about_each_job(office, service):
@@ -37,7 +50,7 @@ def test_of_several_processes_one_asks_about_each_job(office, service):
     jobs = [office.start(body=LIST + b"%d" % number) for number in range(5)]
     spawn = multiprocessing.get_context("spawn")
     results = spawn.Queue()
-    arguments = (office.folder, office.url, results)
+    arguments = (office.folder, office.url, office.ledger_at, results)
     pollers = [spawn.Process(target=_poll_in_process, args=arguments) for _ in range(3)]
     for poller in pollers:
         poller.start()
