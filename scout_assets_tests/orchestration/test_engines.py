@@ -1,24 +1,35 @@
 """The same world on each engine: files by default, one setting for a server."""
 
 import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
 from scout_assets.definitions import build_defs
-from scout_assets.domain.tables import TABLES
+from scout_assets.domain.control import Mode
+from scout_assets.domain.tables import OFFERS, TABLES
+from scout_assets.gateways.copying import unlike
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home
+from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.maintenance import clean
+from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
+from scout_assets.gateways.warehouse import Batch, Watermark
 from scout_assets.gateways.warehouse_views import VIEWS
 from scout_assets.orchestration.resources import ScoutHome
-from scout_assets_tests.orchestration.commands import PROJECT, Workplace
+from scout_assets_tests.orchestration.commands import BIN, PROJECT, Workplace
 from scout_assets_tests.orchestration.lanes import TestWeb, World
 from scout_assets_tests.postgres import Server
 
@@ -135,3 +146,72 @@ def test_assets_are_shown_with_what_keeps_them(tmp_path: Path, settings: pytest.
     assert kinds()["roasters/parents"] == {"postgres"}
     assert kinds()["roasters/snapshots"] == {"http", "postgres"}
     assert kinds()["roasters/stats"] == {"duckdb"}
+
+
+MILLION = 1_000_000
+STORES = 50
+
+
+def made_up_offers(count: int) -> Iterator[Batch]:
+    """So many offers with prices of their own, of fifty stores nobody has heard of."""
+    for number in range(STORES):
+        source, each = f"made-up-{number}", count // STORES
+        ids = [f"{source}/{n}" for n in range(each)]
+        filled: dict[str, list[Any]] = {
+            "kind": ["roaster"] * each,
+            "source": [source] * each,
+            "offer_id": [f"{one}@1" for one in ids],
+            "product_id": ids,
+            "product_external_id": ids,
+            "snapshot": [1] * each,
+            "snapshot_hash": ["x"] * each,
+            "observed_at": [datetime(2026, 11, 22, tzinfo=UTC)] * each,
+            "price": [Decimal(number * each + n) / 100 for n in range(each)],
+            "currency": ["EUR"] * each,
+            "change": ["new"] * each,
+        }
+        rows = pa.table(
+            {name: filled.get(name, [None] * each) for name in OFFERS.schema.names},
+            schema=OFFERS.schema,
+        )
+        yield Batch(OFFERS, "roaster", rows, {source: Watermark(1, "1")})
+
+
+@pytest.mark.soak
+def test_a_million_offers_move_although_it_is_interrupted_twice(
+    tmp_path: Path, postgres: Server, settings: pytest.MonkeyPatch
+):
+    """The sample world and a million offers: killed in the middle of them, twice, then verified."""
+    ingested(tmp_path / "files")
+    root, address = tmp_path / "files" / "home", postgres.database()
+    here = Home.locate(os.environ, str(root))
+    for batch in made_up_offers(MILLION):
+        here.warehouse.write(batch)
+    here.control.switch(Mode.MANUAL, "ana", "moving house", datetime.now(UTC))
+    here.ledger.close()
+    there = PostgresWarehouse(Postgres(address, "warehouse"))
+    environment = {**os.environ, "SCOUT_HOME": str(root)}
+    command = [str(BIN / "scout"), "migrate", "--to", address]
+    landed = [0]
+    for _ in range(2):
+        moving = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+        while moving.poll() is None and len(there.standing(OFFERS)) < landed[-1] + 15:
+            time.sleep(0.02)
+        moving.kill()
+        assert moving.wait() == -signal.SIGKILL, "it was at it"
+        landed.append(len(there.standing(OFFERS)))
+    assert 0 < landed[1] < landed[2] < STORES
+    began = time.monotonic()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    print(f"interrupted at {landed[1:]} slices; the rest in {time.monotonic() - began:.0f} s")
+    print(done.stdout)
+    for table in TABLES.values():
+        assert unlike(here.warehouse, there, table) == [], table.name
+    asked = ("sum(price)", "min(price)", "max(price)", "count(DISTINCT product_id)")
+    sums = f"SELECT {', '.join(f'CAST({one} AS varchar)' for one in asked)} FROM offers"
+    with here.warehouse.reading() as one, there.reading() as other:
+        assert one.execute(sums) == other.execute(sums)
+    (row,) = there.read("current_offers", sources=["made-up-49"]).slice(19_999, 1).to_pylist()
+    assert row["product_id"].startswith("made-up-49/")
+    assert Ledger(Postgres(address, "ledger")).sources() == here.ledger.sources()
