@@ -53,7 +53,9 @@ from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
 from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
 
-__all__ = ["Home", "dagster_server", "open_warehouse"]
+__all__ = ["DAGSTER_SCHEMA", "Home", "dagster_server", "open_warehouse"]
+
+DAGSTER_SCHEMA = "dagster"
 
 
 @dataclass(frozen=True)
@@ -228,7 +230,7 @@ def open_warehouse(at: Path | Postgres) -> Warehouse:
 
 def dagster_server(environment: Mapping[str, str]) -> Postgres | None:
     """Where Dagster keeps its own records; None means files."""
-    return _server(environment, "SCOUT_DATABASE", "dagster")
+    return _server(environment, "SCOUT_DATABASE", DAGSTER_SCHEMA)
 
 
 def _server(environment: Mapping[str, str], variable: str, schema: str) -> Postgres | None:
