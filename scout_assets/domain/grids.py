@@ -99,7 +99,7 @@ class Workbook:
 def shown(cell: Cell) -> str:
     """A cell as text: whole numbers without a point, dates in ISO 8601, no blanks around."""
     if isinstance(cell, str):
-        return cell.strip()
+        return cell.replace("\0", "").strip()  # which no engine keeps
     if cell is None:
         return ""
     if isinstance(cell, bool):

@@ -500,11 +500,20 @@ def _object(row: object) -> Row:
     return row
 
 
+LONGEST_ID = 200
+"""Characters of an external id: stores have 36 at most, and keys of 2,704 bytes fit no index."""
+_NUL = "\0"
+"""Kept by no engine, so in no key either."""
+
+
 def _identity(row: Row) -> str:
     key = row.get("id")
     if isinstance(key, bool) or not isinstance(key, int | str) or not str(key).strip():
         raise _BadRow("no id")
-    return str(key).strip()
+    text = str(key).replace(_NUL, "").strip()
+    if not 0 < len(text) <= LONGEST_ID:
+        raise _BadRow(f"an id of {len(text):,} characters; {LONGEST_ID} are possible")
+    return text
 
 
 def _required_text(row: Row, name: str) -> str:
@@ -521,7 +530,7 @@ def _rows(value: object) -> list[object]:
 def _text(value: object) -> str | None:
     """A non-blank text, or a number as text; anything else is None."""
     if isinstance(value, str):
-        return value.strip() or None
+        return value.replace(_NUL, "").strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None

@@ -1,7 +1,7 @@
 """One warehouse brought to what another holds, and whether both hold the same.
 
-Belongs here: which slices differ, copying them in pieces. Does not belong here: which tables, from
-where and why (`publishing`, `moving`).
+Belongs here: whose copy it is, which slices differ, copying them in pieces. Does not belong here:
+which tables, from where and why (`moving`, `orchestration.assets.published`).
 
 A piece is one transaction, and how far a slice has come goes with its rows: a copy that was
 interrupted goes on where it stopped, and one of nothing new writes nothing.
@@ -14,10 +14,14 @@ from itertools import groupby
 import duckdb
 import pyarrow as pa
 
+from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import Table
-from scout_assets.gateways.warehouse import Batch, Slice, Standing, Warehouse
+from scout_assets.gateways.warehouse import Batch, Slice, Standing, Warehouse, without_nul
 
-__all__ = ["Copied", "bring", "unlike"]
+__all__ = ["Copied", "behind", "bring", "take", "unlike"]
+
+_OWNER = "owner"
+"""In the place of a table's name, the watermark that tells whose copy a warehouse is."""
 
 PIECE = 200_000
 """Rows that are copied at once, unless one slice alone has more."""
@@ -30,6 +34,32 @@ class Copied:
     rows: int
     slices: int
     removed: int
+
+
+def take(there: Warehouse, owner: str) -> None:
+    """Make sure that a copy is the owner's, an installation by its identity.
+
+    Raises BadConfig when it is another one's, or holds anything and is nobody's copy.
+    """
+    with there.writing() as db:
+        db.alone()
+        known = dict(db.execute("SELECT DISTINCT table_name, version FROM watermarks"))
+        if not known:
+            db.execute(
+                "INSERT INTO watermarks (table_name, kind, source, version) "
+                "VALUES ($1, '', '', $2)",
+                [_OWNER, owner],
+            )
+        elif known.get(_OWNER) != owner:
+            raise BadConfig(
+                f"{there.place} holds what is not from this installation. Name an empty database, "
+                "or drop that schema if nobody needs it: it is filled anew"
+            )
+
+
+def behind(here: Warehouse, there: Warehouse, table: Table) -> bool:
+    """Whether a copy of a table is not what the original is."""
+    return here.standing(table) != there.standing(table)
 
 
 def bring(here: Warehouse, there: Warehouse, table: Table) -> Copied:
@@ -79,7 +109,7 @@ def _pieces(slices: Mapping[Slice, Standing]) -> Iterator[tuple[str, list[str]]]
 def _contents(rows: pa.Table) -> dict[str, tuple[int, int]]:
     """Source → how many rows, and a number that changes with anything in them, not their order."""
     with duckdb.connect() as db:
-        db.register("rows", rows)
+        db.register("rows", without_nul(rows))
         found: Iterable[tuple[str, int, int]] = db.execute(
             "SELECT source, count(*), sum(hash(rows)::HUGEINT) FROM rows GROUP BY source"
         ).fetchall()

@@ -196,7 +196,6 @@ def _due_rows(session: Session, now: datetime, kind: str | None) -> list[SourceR
             sa.or_(SourceRow.next_attempt_at.is_(None), SourceRow.next_attempt_at <= now),
         )
         .order_by(SourceRow.key)
-        .with_for_update(skip_locked=True)  # on Postgres: what another one has is not due here
     )
     if kind is not None:
         query = query.where(SourceRow.kind == kind)

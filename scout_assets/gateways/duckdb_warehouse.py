@@ -63,6 +63,17 @@ class DuckDbConnection(Connection):
         )
         return [(table, name, made) for table, name, made in self.execute(query)]
 
+    def _views(self) -> dict[str, str | None]:
+        return dict(
+            self.execute(
+                "SELECT view_name, comment FROM duckdb_views() "
+                "WHERE database_name = current_database() AND NOT internal"
+            )
+        )
+
+    def alone(self) -> None:
+        """Whoever writes is alone anyhow."""
+
     def _hash(self, columns: Sequence[str]) -> str:
         return f"hash({', '.join(columns)})"
 
@@ -142,7 +153,7 @@ class DuckDbWarehouse(Warehouse):
         """Whether the file is as the registry has it; looked up until it has."""
         if not self._current and self.path.exists():
             with self._open(read_only=True) as db:
-                self._current = not self._outdated(db.stored())
+                self._current = not self._outdated(db)
         return self._current
 
     @contextlib.contextmanager
@@ -160,6 +171,9 @@ class DuckDbWarehouse(Warehouse):
             except BaseException:
                 db.raw.rollback()
                 raise
+
+    def prepare_ranking(self, table: Table) -> None:
+        """Vectors are read and compared."""
 
     def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
         return db.watermarks(batch.table, batch.kind)

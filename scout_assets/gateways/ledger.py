@@ -147,6 +147,18 @@ class Ledger(LedgerDatabase):
 
     # Sources
 
+    @property
+    def identity(self) -> str:
+        """Tells installations apart, also after one moved: when its first source became known.
+
+        Raises BadConfig before there is any.
+        """
+        with self.session() as session:
+            first = session.scalar(sa.select(sa.func.min(SourceRow.added_at)))
+        if first is None:
+            raise BadConfig(f"ledger {self.place} knows no source: is SCOUT_HOME the right folder?")
+        return str(first.isoformat())
+
     def sources(
         self, kind: str | None = None, state: State | None = None, keys: Sequence[str] | None = None
     ) -> tuple[KnownSource, ...]:

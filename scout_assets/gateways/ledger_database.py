@@ -9,6 +9,7 @@ lock alone, every other writer shares it from its first change on.
 """
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,12 +128,18 @@ class LedgerDatabase:
 
 def _engine(where: Path | Postgres, wait_seconds: float) -> sa.Engine:
     if isinstance(where, Postgres):
-        address = where.address("psycopg2", lock_timeout=f"{wait_seconds * 1000:.0f}ms")
-        return sa.create_engine(address, pool_pre_ping=True, hide_parameters=True)
+        return _of_server(where.address("psycopg2", lock_timeout=f"{wait_seconds * 1000:.0f}ms"))
     where.parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(f"sqlite:///{where}", connect_args={"timeout": wait_seconds})
     sa.event.listen(engine, "connect", _pragmas)
     return engine
+
+
+@functools.cache
+def _of_server(address: str) -> sa.Engine:
+    """One for all of this process: every `Home` opens a ledger of its own. None stays connected:
+    a server lets in a hundred, and connecting takes 2 ms."""
+    return sa.create_engine(address, poolclass=sa.NullPool, hide_parameters=True)
 
 
 def _pragmas(connection: DBAPIConnection, _: object) -> None:

@@ -27,11 +27,22 @@ class _UtcDateTime(sa.TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class _Text(sa.TypeDecorator[str]):
+    """Without U+0000, which a failure may quote of what a store sent; Postgres keeps it nowhere."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        return value and value.replace("\0", "")
+
+
 class Base(DeclarativeBase):
     """Rows of the ledger; what other gateways keep there derives from it."""
 
     type_annotation_map: ClassVar = {
         datetime: _UtcDateTime,
+        str: _Text,
         dict[str, Any]: sa.JSON,
         list[dict[str, Any]]: sa.JSON,
     }

@@ -217,6 +217,7 @@ def _deleted_at(
     """One transaction, in which `values` are asked; a preview is rolled back."""
     found: list[tuple[_Doomed, tuple[str, str, str]]] = []
     with contextlib.suppress(_Preview), part.writing() as db:
+        db.alone()
         given = values()
         found = [(each, row) for each in doomed for row in _deleted(db, each, given)]
         _renew(db, _renewed(found))

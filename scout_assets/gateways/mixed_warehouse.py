@@ -9,6 +9,7 @@ tables of one query must be (`Table.group`).
 import contextlib
 from collections.abc import Mapping
 
+from scout_assets.domain.tables import Table
 from scout_assets.gateways.warehouse import Batch, Connection, Nearest, Warehouse, Watermark
 
 __all__ = ["MixedWarehouse"]
@@ -32,6 +33,9 @@ class MixedWarehouse(Warehouse):
     @property
     def nearest(self) -> Nearest | None:  # type: ignore[override]  # of an instance, not a class
         return self.main.nearest
+
+    def prepare_ranking(self, table: Table) -> None:
+        self.at(table.name).prepare_ranking(table)
 
     @property
     def parts(self) -> tuple[Warehouse, ...]:

@@ -4,8 +4,9 @@ Belongs here: what is moved in which order, what is refused, how it is verified.
 here: which slices differ (`copying`), Dagster's own runs (`orchestration.dagster_history`).
 
 The warehouse goes first, piece by piece; the ledger last, in one transaction: until then nobody
-takes the new place for an installation. Interrupted at any point, the same command goes on. What is
-there already is never replaced by less: whatever is not from here is refused.
+takes the new place for an installation. Interrupted at any point, the same command goes on. Before
+anything is written, a ledger there that is not this one is refused, and so is a warehouse that is
+not a copy of this one.
 """
 
 import contextlib
@@ -18,8 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from scout_assets.domain.failures import BadConfig, Critical, Refused
-from scout_assets.domain.tables import TABLES, Table
-from scout_assets.gateways.copying import bring, unlike
+from scout_assets.domain.tables import TABLES
+from scout_assets.gateways.copying import bring, take, unlike
 from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
 from scout_assets.gateways.home import Home, open_warehouse
 from scout_assets.gateways.ledger import Ledger, metadata
@@ -28,6 +29,8 @@ from scout_assets.gateways.warehouse import Warehouse
 
 __all__ = ["Moved", "move"]
 
+NUL = r"\x00"
+"""As it is in what `repr` makes; no server keeps it."""
 CHUNK = 5_000
 """Rows of the ledger that are written at once."""
 
@@ -45,19 +48,25 @@ class Moved:
 def move(home: Home, url: str, told: Callable[[Moved], None]) -> list[Moved]:
     """Copy warehouse and ledger to the schemas of those names of a server, and verify both.
 
-    Each table is `told` when it stands. Nothing here is changed, and writers here wait meanwhile.
-    Raises Refused in auto; BadConfig when this installation is not in files, or the place holds
-    what is not from here; Critical when what arrived is not what was sent.
+    Each table is `told` when it stands. Nothing here is changed, and nobody writes here meanwhile:
+    who waits too long fails as passing. Raises Refused in auto; BadConfig when this installation is
+    empty or not in two files, or the place holds what is not from here; Critical when what arrived
+    is not what was sent.
     """
     here = home.warehouse
     if not isinstance(here, DuckDbWarehouse) or not home.ledger.is_file:
-        raise BadConfig("this installation is not in files: unset SCOUT_DATABASE and the like")
-    if home.control.state().is_auto:
-        raise Refused("mode is auto: `scout stop --by NAME`, end Dagster, then migrate")
+        raise BadConfig(
+            f"warehouse ({here.place}) and ledger ({home.ledger.place}) are not one file each: "
+            "unset SCOUT_DATABASE, SCOUT_WAREHOUSE_ANALYTICS and the like, then migrate"
+        )
+    owner = home.ledger.identity
     there = open_warehouse(Postgres(url, "warehouse"))
     ledger = Ledger(Postgres(url, "ledger"))
     moved: list[Moved] = []
     with contextlib.closing(ledger), _still(home, here) as session:
+        with ledger.session() as theirs:
+            _refuse_another(session, theirs, ledger.place)
+        take(there, owner)
         steps = (_warehouse(here, there), _ledger(session, ledger))
         for one in (one for step in steps for one in step):
             told(one)
@@ -68,6 +77,8 @@ def move(home: Home, url: str, told: Callable[[Moved], None]) -> list[Moved]:
 @contextlib.contextmanager
 def _still(home: Home, here: DuckDbWarehouse) -> Iterator[Session]:
     """Nobody writes to warehouse or ledger meanwhile; the ledger, open."""
+    if home.control.state().is_auto:
+        raise Refused("mode is auto: `scout stop --by NAME`, end Dagster, then migrate")
     with here.reading():
         pass  # an older file gets its new columns
     with here.held(shared=True), home.ledger.exclusive() as session:
@@ -79,29 +90,16 @@ def _still(home: Home, here: DuckDbWarehouse) -> Iterator[Session]:
 
 def _warehouse(here: Warehouse, there: Warehouse) -> Iterator[Moved]:
     for table in TABLES.values():
-        _refuse_others(here, there, table)
-    for table in TABLES.values():
         copied = bring(here, there, table)
         wrong = unlike(here, there, table)
         if wrong:
             raise Critical(
                 f"table {table.name}: {len(wrong)} slices did not arrive as they are here, such "
-                f"as {'/'.join(wrong[0])}. Drop the schema `warehouse` there and migrate again"
+                f"as {'/'.join(wrong[0])}. See that nobody writes there, drop its schema "
+                "`warehouse`, migrate again"
             )
         rows = sum(stands.rows for stands in here.standing(table).values())
         yield Moved("warehouse", table.name, rows, copied.rows)
-
-
-def _refuse_others(here: Warehouse, there: Warehouse, table: Table) -> None:
-    """What an interrupted move left is as far as here, or less."""
-    wanted = here.standing(table)
-    for piece, stands in there.standing(table).items():
-        mine = wanted.get(piece)
-        if mine is None or (mine.mark != stands.mark and not mine.mark.replaces(stands.mark)):
-            raise BadConfig(
-                f"{there.place} holds another installation: its {table.name} of "
-                f"{'/'.join(piece)} are not from here. Name an empty database"
-            )
 
 
 # Ledger
@@ -110,19 +108,26 @@ def _refuse_others(here: Warehouse, there: Warehouse, table: Table) -> None:
 def _ledger(here: Session, ledger: Ledger) -> Iterator[Moved]:
     """All tables or none; nothing is told before they stand."""
     with ledger.exclusive() as there:
-        moved = [_table(here, there, table, ledger.place) for table in metadata.sorted_tables]
+        moved = [_table(here, there, table) for table in metadata.sorted_tables]
     yield from moved
 
 
-def _table(here: Session, there: Session, table: sa.Table, place: str) -> Moved:
-    wanted, known = _digest(here, table), _digest(there, table)
-    if known == wanted:
+def _refuse_another(here: Session, there: Session, place: str) -> None:
+    """A ledger there is empty, or this one."""
+    tables = metadata.sorted_tables
+    if any(there.execute(sa.select(table).limit(1)).first() for table in tables):
+        other = [t.name for t in tables if _digest(there, t) != _digest(here, t)]
+        if other:
+            raise BadConfig(
+                f"{place} is that of another installation, or has gone on by itself: "
+                f"{', '.join(other)} are not those from here. Name an empty database"
+            )
+
+
+def _table(here: Session, there: Session, table: sa.Table) -> Moved:
+    wanted = _digest(here, table)
+    if _digest(there, table) == wanted:
         return Moved("ledger", table.name, wanted[0], 0)
-    if known[0]:
-        raise BadConfig(
-            f"{place} holds another installation: its {table.name} are not those from here. Name "
-            "an empty database, or drop the schemas `warehouse` and `ledger` of this one"
-        )
     for rows in here.execute(sa.select(table)).mappings().partitions(CHUNK):
         there.execute(sa.insert(table), [dict(row) for row in rows])
     _go_on_counting(there, table)
@@ -136,7 +141,7 @@ def _digest(session: Session, table: sa.Table) -> tuple[int, str]:
     count, made = 0, hashlib.sha256()
     for row in session.execute(sa.select(table).order_by(*_text_as_bytes(session, table))):
         count += 1
-        made.update(repr(tuple(row)).encode())
+        made.update(repr(tuple(row)).replace(NUL, "").encode())
     return count, made.hexdigest()
 
 

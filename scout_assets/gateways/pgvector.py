@@ -35,9 +35,11 @@ _ASKING = {
     "hnsw.ef_search": EXPLORED,
     "hnsw.iterative_scan": "relaxed_order",
     "hnsw.max_scan_tuples": 2**31 - 1,
+    "hnsw.scan_mem_multiplier": 100,
 }
-"""However few the filters leave, the scan goes on; whoever asks puts what came in order."""
-_MAKING = 0x5C009
+"""While filters drop what was found the scan goes on, within that many times work_mem; whoever asks
+puts what came in order."""
+_PREPARING = 0x5C009
 """Who makes extension or index holds this advisory lock: runs that end at once take turns."""
 
 _INSTALLED = """
@@ -52,29 +54,34 @@ WHERE name = 'vector' AND (
 """
 
 
-def prepare(db: Connection, table: Table, size: int) -> None:
+def prepare(db: Connection, table: Table) -> None:
     """Install the extension where that is allowed; from `INDEXED_FROM` rows on make the index.
 
-    `size`: how many numbers a vector has. Raises BadConfig, with the mend, where pgvector is
-    missing or too old.
+    Raises BadConfig, with the mend, where pgvector is missing or too old.
     """
-    db.execute("SELECT pg_advisory_xact_lock($1)", [_MAKING])
+    db.execute("SELECT pg_advisory_xact_lock($1)", [_PREPARING])
     if not db.execute(_INSTALLED) and db.execute(_MAY_INSTALL):
         db.execute("CREATE EXTENSION vector SCHEMA public")
     _need_extension(db)
-    index, of_size = f"{table.name}_{table.ranked}_{size:d}", _of_size(table, size)
+    column = f'cardinality("{table.ranked}")'
+    for (size,) in db.execute(
+        f'SELECT {column} FROM "{table.name}" GROUP BY 1 HAVING count(*) >= {INDEXED_FROM:d}'
+    ):
+        _index(db, table, size)
+
+
+def _index(db: Connection, table: Table, size: int) -> None:
+    index = f"{table.name}_{table.ranked}_{size:d}"
     ((made,),) = db.execute("SELECT to_regclass(format('%I.%I', current_schema(), $1))", [index])
     if made is not None:
         return
-    ((count,),) = db.execute(f'SELECT count(*) FROM "{table.name}" WHERE {of_size}')
-    if count >= INDEXED_FROM:
-        for name, value in _BUILDING.items():
-            db.execute(f"SET LOCAL {name} = {value}")
-        db.execute(
-            f'CREATE INDEX "{index}" ON "{table.name}" USING hnsw '
-            f"({_as_vector(table, size)} vector_ip_ops) WITH (ef_construction = {CONSIDERED}) "
-            f"WHERE {of_size}"
-        )
+    for name, value in _BUILDING.items():
+        db.execute(f"SET LOCAL {name} = {value}")
+    db.execute(
+        f'CREATE INDEX "{index}" ON "{table.name}" USING hnsw '
+        f"({_as_vector(table, size)} vector_ip_ops) WITH (ef_construction = {CONSIDERED}) "
+        f"WHERE {_of_size(table, size)}"
+    )
 
 
 def nearest(
@@ -91,12 +98,16 @@ def nearest(
         db.execute(f"SET LOCAL {name} = {value}")
     (key,), size = table.key, len(vector)
     distance = f"{_as_vector(table, size)} <#> CAST($asked AS vector({size:d}))"
-    return db.arrow(
+    query = (
         f'SELECT "{key}", -({distance}) AS likeness FROM "{table.name}" '
-        f"WHERE {_of_size(table, size)} AND {passing} "
-        f"ORDER BY {distance} LIMIT {limit:d}",
-        {**values, "asked": f"[{','.join(map(str, vector.tolist()))}]"},
+        f"WHERE {_of_size(table, size)} AND {passing} ORDER BY {distance} LIMIT {limit:d}"
     )
+    asked = {**values, "asked": f"[{','.join(map(str, vector.tolist()))}]"}
+    found = db.arrow(query, asked)
+    if found.num_rows < limit:  # the scan ended early: compare all that pass
+        db.execute("SET LOCAL enable_indexscan = off")
+        found = db.arrow(query, asked)
+    return found
 
 
 def _need_extension(db: Connection) -> None:
@@ -110,9 +121,8 @@ def _need_extension(db: Connection) -> None:
             f"{version}. Install pgvector on the server, then in this database, as its superuser: "
             f"{'ALTER EXTENSION vector UPDATE' if installed else 'CREATE EXTENSION vector'}"
         )
-    if schema != "public":
-        path = "current_setting('search_path') || ', ' || quote_ident($1)"
-        db.execute(f"SELECT set_config('search_path', {path}, true)", [schema])
+    path = "current_setting('search_path') || ', ' || quote_ident($1)"
+    db.execute(f"SELECT set_config('search_path', {path}, true)", [schema])
 
 
 def _as_vector(table: Table, size: int) -> str:

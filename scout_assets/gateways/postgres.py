@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import shorten
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
 
@@ -51,10 +51,14 @@ class Postgres:
         try:
             parts = urlsplit(self.url)
             known = is_postgres(self.url) and (parts.port or True)
+            known = known and parts.netloc.count("@") < 2 and not parts.fragment
         except ValueError:
             known = False
         if not known or not re.fullmatch(r"[a-z_][a-z0-9_]*", self.schema):
-            raise BadConfig(f"the address of the Postgres server cannot be read: give {MEND}")
+            raise BadConfig(
+                f"the address of the Postgres server cannot be read: give {MEND}, special "
+                "characters of a password as %XX (@ is %40, # is %23)"
+            )
 
     def __repr__(self) -> str:
         return f"Postgres({self.place})"
@@ -63,10 +67,15 @@ class Postgres:
     def place(self) -> str:
         """Who and where, for people."""
         parts = urlsplit(self.url)
-        asked = dict(parse_qsl(parts.query))
+        asked = self._asked()
         host = (parts.hostname or asked.get("host", "")) + (f":{parts.port}" if parts.port else "")
         user = f"{unquote(parts.username)}@" if parts.username else ""
         return f"postgresql://{user}{host}{parts.path}, schema {self.schema}"
+
+    def _asked(self) -> dict[str, str]:
+        """What the address says after `?`; unlike in a web form, + is no blank there."""
+        pairs = (one.partition("=") for one in urlsplit(self.url).query.split("&") if one)
+        return {unquote(name): unquote(value) for name, _, value in pairs}
 
     @property
     def has_password(self) -> bool:
@@ -74,15 +83,19 @@ class Postgres:
         return bool(self._secrets())
 
     def address(self, driver: str = "", **settings: str) -> str:
-        """For a driver: with the schema first on the path of names, and settings of the session."""
+        """For a driver: names mean those of the schema only, and settings of the session.
+
+        Other programs keep tables of the same names in `public`: Dagster, Alembic.
+        """
         parts = urlsplit(self.url)
-        asked = dict(parse_qsl(parts.query, keep_blank_values=True))
-        wanted = {"search_path": f"{self.schema},public", "TimeZone": "UTC"}
+        asked = self._asked()
+        wanted = {"search_path": self.schema, "TimeZone": "UTC"}
         wanted |= {"standard_conforming_strings": "on", **settings}
         told = " ".join(f"-c {name}={value}" for name, value in wanted.items())
         asked["options"] = f"{asked.get('options', '')} {told}".strip()
         asked.setdefault("application_name", "scout")
         asked.setdefault("connect_timeout", "10")
+        asked["client_encoding"] = "UTF8"
         scheme = f"postgresql+{driver}" if driver else "postgresql"
         query = urlencode(asked, quote_via=quote)
         return f"{scheme}://{parts.netloc}{parts.path}?{query}"
@@ -90,9 +103,22 @@ class Postgres:
     def make_schema(self, what: str) -> None:
         """Create the schema unless it is there: to look needs no right to create.
 
-        Raises what `failure` says of the server.
+        Raises BadConfig for a server that is too old or keeps texts otherwise than as UTF-8, else
+        what `failure` says of the server.
         """
         with self.connection(what) as raw, raw.cursor() as cursor:
+            cursor.execute(
+                "SELECT current_setting('server_version_num')::int, "
+                "current_setting('server_encoding')"
+            )
+            version, encoding = cursor.fetchone() or (0, "")
+            if version < OLDEST * 10_000 or encoding != "UTF8":
+                raise BadConfig(
+                    f"{what} at {self.place}: the server is Postgres {version // 10_000} and the "
+                    f"database in {encoding}; needed are {OLDEST} or newer, and UTF8. Upgrade it, "
+                    "or name another database (CREATE DATABASE … ENCODING 'UTF8' TEMPLATE "
+                    "template0)"
+                )
             cursor.execute("SELECT pg_advisory_xact_lock($1)", (_MAKING,))
             cursor.fetchall()
             cursor.execute("SELECT 1 FROM pg_namespace WHERE nspname = $1", (self.schema,))
@@ -136,13 +162,15 @@ class Postgres:
         """
         told = shorten(self.hidden(str(error)), LONGEST_TOLD)
         where = f"{what} at {self.place}"
-        if DISK_FULL.search(str(error)):
+        if state == "53100" or DISK_FULL.search(str(error)):
             return Critical(
                 f"{where}: the server's disk is full. Make room, then `scout auto` ({told})"
             )
         for found, kind, mend in MEANINGS:
             if found.search(state or str(error)):
                 return kind(f"{where}: {mend.format(schema=self.schema)} ({told})")
+        if state is None:  # the server never got as far as to say what is wrong
+            return Transient(f"{where}: {_RETRIED} ({told})")
         return Critical(f"{where} cannot be used ({told})")
 
 
@@ -181,16 +209,16 @@ MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
             "the server lets nobody in from here. Allow it in its pg_hba.conf",
         ),
         (
-            r"^42501",
+            r"^(42501|3F000)",
             BadConfig,
             "this user may not do that. As the owner: GRANT CREATE ON DATABASE … TO the user, or "
-            "CREATE SCHEMA {schema} AUTHORIZATION the user",
+            "CREATE SCHEMA {schema} AUTHORIZATION the user; if the schema is there, ALTER SCHEMA "
+            "{schema} OWNER TO the user",
         ),
         (
-            r"^(0A000|58P01|22023)$|^42704",
+            r"^2BP01",
             BadConfig,
-            "the server lacks what is needed, as the extension `vector`. Install pgvector, then "
-            "as its superuser: CREATE EXTENSION vector",
+            "views of yours stand on ours, which are to be made anew. Drop yours, start again",
         ),
         (
             r"invalid percent-encoded|invalid URI|invalid port|invalid connection option|missing",
@@ -203,12 +231,8 @@ MEANINGS: tuple[tuple[re.Pattern[str], type[ScoutFailure], str], ...] = tuple(
             "it is damaged: tables are missing. Restore a backup",
         ),
         (r"^23", Critical, "rows that break a key or rule of their table are not taken in"),
-        (r"^(08|57P|53300|53400|40001|40P01|55P03|55006|57014)", Transient, _RETRIED),
         (
-            r"(?i)failed to connect|could not connect|connection refused|timeout expired|"
-            r"server closed the connection|could not translate host|starting up|shutting down|"
-            r"terminating connection|no connection to the server|could not receive|could not send|"
-            r"SSL connection|Broken pipe|reset by peer|EOF detected",
+            r"^(08|57P|53200|53300|53400|40001|40P01|55P03|55006|57014|25006|25P03)",
             Transient,
             _RETRIED,
         ),

@@ -11,22 +11,20 @@ watermark first, which only its transaction sees.
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import Table
 from scout_assets.gateways import pgvector
-from scout_assets.gateways.postgres import OLDEST, Postgres
+from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.warehouse import (
     Batch,
     Connection,
     Values,
     Warehouse,
     Watermark,
-    Written,
 )
 
 if TYPE_CHECKING:
@@ -78,6 +76,19 @@ class PostgresConnection(Connection):
 
     def _columns(self) -> list[tuple[str, str, str]]:
         return [(table, name, made) for table, name, made in self.execute(_STORED, [self.schema])]
+
+    def _views(self) -> dict[str, str | None]:
+        return dict(
+            self.execute(
+                "SELECT relname, obj_description(oid, 'pg_class') FROM pg_catalog.pg_class "
+                "WHERE relnamespace = to_regnamespace($1) AND relkind = 'v'",
+                [self.schema],
+            )
+        )
+
+    def alone(self) -> None:
+        """Every writer begins with the watermarks; readers go on."""
+        self.execute("LOCK TABLE watermarks IN SHARE ROW EXCLUSIVE MODE")
 
     def _hash(self, columns: Sequence[str]) -> str:
         return f"hashtextextended(concat_ws('/', {', '.join(columns)}), 0)"
@@ -152,16 +163,9 @@ class PostgresWarehouse(Warehouse):
             yield db
             db.raw.commit()
 
-    def _write(
-        self, batch: Batch, accepts: Callable[[Watermark, Watermark | None], bool]
-    ) -> Written:
-        """As ever; then what ranks the batch's vectors is made, should it be missing."""
-        written = super()._write(batch, accepts)
-        if written.rows and batch.table.ranked:
-            size = len(batch.rows[batch.table.ranked][0])
-            with self.writing() as db:
-                pgvector.prepare(db, batch.table, size)
-        return written
+    def prepare_ranking(self, table: Table) -> None:
+        with self.writing() as db:
+            pgvector.prepare(db, table)
 
     def _claimed(self, db: Connection, batch: Batch) -> dict[str, Watermark]:
         these = [batch.table.name, batch.kind, sorted(batch.watermarks)]
@@ -185,8 +189,7 @@ class PostgresWarehouse(Warehouse):
         if self._current:
             return
         with self._open() as db:
-            self._refuse_old(db)
-            outdated = self._outdated(db.stored())
+            outdated = self._outdated(db)
         if outdated:
             self.server.make_schema("warehouse")
             with self._open() as db:
@@ -194,14 +197,6 @@ class PostgresWarehouse(Warehouse):
                 self._update(db)
                 db.raw.commit()
         self._current = True
-
-    def _refuse_old(self, db: Connection) -> None:
-        ((number,),) = db.execute("SELECT current_setting('server_version_num')::int")
-        if number < OLDEST * 10_000:
-            raise BadConfig(
-                f"warehouse at {self.place}: the server is Postgres {number // 10_000}, and "
-                f"{OLDEST} or newer is needed. Upgrade it"
-            )
 
     def _create(self, db: Connection, table: Table) -> None:
         super()._create(db, table)

@@ -155,8 +155,9 @@ class SearchIndex:
         vector = self.embedder.embed([query])[0]
         with self._current() as (db, loaded):
             passing = _passing(db, filters)
-            rows = _matching(db, loaded.ids, passing)
-            dense = self._dense(db, loaded, vector, rows, passing)
+            found = _matching(db, loaded.ids, passing)
+            rows = np.sort(found[found >= 0])
+            dense = self._dense(db, loaded, vector, rows, passing, min(DEPTH, len(found)))
             lexical = _best(_bm25(loaded.lexical, query), rows, above=0.0)
             fused = reciprocal_rank_fusion([dense, lexical])[:k]
             ids = loaded.ids.take(pa.array([row for row, _ in fused], pa.int64()))
@@ -187,11 +188,12 @@ class SearchIndex:
         vector: NDArray[np.float32],
         rows: NDArray[np.int64],
         passing: _Passing,
+        limit: int,
     ) -> list[int]:
         nearest = self.warehouse.nearest
         if nearest is None:
             return _best(loaded.vectors @ vector, rows)
-        found = nearest(db, SEARCH_DOCUMENTS, vector, passing.sql, passing.values, DEPTH)
+        found = nearest(db, SEARCH_DOCUMENTS, vector, passing.sql, passing.values, limit)
         places = _rows(loaded.ids, found["parent_id"])
         order = np.lexsort((places, -found["likeness"].to_numpy()))
         return [int(place) for place in places[order] if place >= 0]
@@ -355,14 +357,13 @@ def _passing(db: Connection, filters: Filters) -> _Passing:
 
 
 def _matching(db: Connection, ids: pa.Array, passing: _Passing) -> NDArray[np.int64]:
-    """Places among `ids` of the documents that pass, ascending."""
+    """Places among `ids` of the documents that pass; -1 for what came since these were read."""
     query = f"SELECT parent_id FROM search_documents WHERE {passing.sql}"
-    rows = _rows(ids, db.arrow(query, passing.values)["parent_id"])
-    return np.sort(rows[rows >= 0])
+    return _rows(ids, db.arrow(query, passing.values)["parent_id"])
 
 
 def _rows(ids: pa.Array, some: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Where `some` stand among `ids`; -1 for what came since these were read."""
+    """Where `some` stand among `ids`; -1 for what is not there."""
     found = pc.index_in(some, value_set=ids).fill_null(-1).cast(pa.int64())
     rows: NDArray[np.int64] = found.to_numpy()
     return rows

@@ -9,6 +9,7 @@ value.
 """
 
 import contextlib
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,6 +36,7 @@ __all__ = [
     "Warehouse",
     "Watermark",
     "Written",
+    "without_nul",
 ]
 
 Values = Sequence[object] | Mapping[str, object]
@@ -136,6 +138,14 @@ class Connection(ABC):
         """SQL for a 64-bit number that changes with what the columns of a row hold."""
 
     @abstractmethod
+    def _views(self) -> dict[str, str | None]:
+        """The views that are there, each with its comment."""
+
+    @abstractmethod
+    def alone(self) -> None:
+        """Nobody else writes until the end of the transaction; before the first change."""
+
+    @abstractmethod
     def mark(self, table: Table, kind: str, marks: Mapping[str, "Watermark"]) -> None:
         """Set the watermarks of some slices."""
 
@@ -166,7 +176,8 @@ class Connection(ABC):
 class Nearest(Protocol):
     """Rows of `table` most like `vector`: their key and inner product (`likeness`), in no order.
 
-    `passing`: the condition of the rows that count, with its `values`, by name.
+    `passing`: the condition of the rows that count, with its `values`, by name; of them there are
+    `limit` or more.
     """
 
     def __call__(
@@ -190,6 +201,13 @@ class Warehouse(ABC):
     """The engine's names of the types of `domain.tables`."""
     empty_watermarks: str
     """The table that tells how far each slice has come, as DDL."""
+
+    @abstractmethod
+    def prepare_ranking(self, table: Table) -> None:
+        """See that whoever ranks the table's vectors is ready, where the engine does.
+
+        Raises BadConfig, with the mend, when it cannot.
+        """
 
     @property
     @abstractmethod
@@ -387,6 +405,7 @@ class Warehouse(ABC):
     def forget(self, table: Table, slices: Iterable[Slice]) -> None:
         """Remove slices with their watermarks, in one transaction."""
         with self.at(table.name).writing() as db:
+            db.alone()
             for piece in slices:
                 db.execute(f'DELETE FROM "{table.name}" WHERE kind = $1 AND source = $2', piece)
                 db.execute(
@@ -406,18 +425,22 @@ class Warehouse(ABC):
                 self._migrate(db, table, stored[table.name])
         if "watermarks" not in stored:
             db.execute(self.empty_watermarks)
-        for name, sql in VIEWS.items():
-            if name not in stored:
+        if db._views() != VIEWS_VERSIONS or db.stored() != stored:
+            for name in reversed(list(VIEWS)):
+                db.execute(f'DROP VIEW IF EXISTS "{name}"')
+            for name, sql in VIEWS.items():
                 db.execute(f'CREATE VIEW "{name}" AS {sql}')
+                db.execute(f"""COMMENT ON VIEW "{name}" IS '{VIEWS_VERSIONS[name]}'""")
 
-    def _outdated(self, stored: Mapping[str, Mapping[str, str]]) -> bool:
-        """Whether a table, column or view of the registry is not stored, or is of another type."""
+    def _outdated(self, db: Connection) -> bool:
+        """Whether a table, column or view of the registry is not there, or is another."""
+        stored = db.stored()
         columns = all(
             _bare(stored.get(table.name, {}).get(column.name, "")) == _bare(self._sql_type(column))
             for table in TABLES.values()
             for column in table.columns
         )
-        return not columns or not VIEWS.keys() <= stored.keys()
+        return not columns or db._views() != VIEWS_VERSIONS
 
     def _create(self, db: Connection, table: Table) -> None:
         columns = ", ".join(self._ddl(column) for column in table.columns)
@@ -445,6 +468,11 @@ class Warehouse(ABC):
         return "JSON" if column.json else self.sql_types[column.type]
 
 
+VIEWS_VERSIONS: Mapping[str, str | None] = {
+    name: hashlib.sha256(sql.encode()).hexdigest()[:16] for name, sql in VIEWS.items()
+}
+"""Kept as a view's comment: one whose SQL has changed is made anew."""
+
 _SLICES = "kind = $1 AND source = ANY($2)"
 
 
@@ -471,7 +499,7 @@ def _put(
     if appends:
         rows = _not_there(db, batch, rows, known)
     if rows.num_rows:
-        db.insert(batch.table, _without_nul(rows))
+        db.insert(batch.table, without_nul(rows))
     db.mark(batch.table, batch.kind, accepted)
     return int(rows.num_rows)
 
@@ -496,7 +524,7 @@ def _not_there(
     return rows.filter(pa.array([key not in there for key in keys], pa.bool_()))
 
 
-def _without_nul(rows: pa.Table) -> pa.Table:
+def without_nul(rows: pa.Table) -> pa.Table:
     """Texts without U+0000, which stores send at times and Postgres keeps in no text."""
     for place, field in enumerate(rows.schema):
         of_lists = pa.types.is_list(field.type) and pa.types.is_string(field.type.value_type)

@@ -20,7 +20,7 @@ from scout_assets.orchestration.control import IN_STEP
 from scout_assets.orchestration.resources import ScoutHome, Web
 from scout_assets.orchestration.tags import HARD_LIMIT_SECONDS, TRIGGER_TAG
 
-__all__ = ["flow_on", "paused", "sources_changed"]
+__all__ = ["flow_on", "paused", "sources_changed", "unpublished"]
 
 
 @dg.sensor(
@@ -106,7 +106,7 @@ def flow_on(home: ScoutHome) -> list[dg.SensorDefinition]:
             "Carries on to what people are shown: search index, best prices, published tables. As "
             "`flow_on`, and only while the setting publish_enabled is on",
             home,
-            _unpublished,
+            unpublished,
         ),
     ]
 
@@ -116,7 +116,8 @@ def paused(settings: Settings) -> str | None:
     return "setting stage_only is on: snapshots stay as they are" if settings.stage_only else None
 
 
-def _unpublished(settings: Settings) -> str | None:
+def unpublished(settings: Settings) -> str | None:
+    """Why what people are shown is not brought up to date; None if it is."""
     if not settings.publish_enabled:
         return "setting publish_enabled is off: what people are shown stays as it is"
     return paused(settings)

@@ -14,7 +14,7 @@ from scout_assets.orchestration.tags import SCOPE_TAG
 
 Condition = dg.AutomationCondition[Any]
 
-__all__ = ["FOLLOW", "FOLLOW_FULL", "FOLLOW_OR_REPAIR", "WHEN_INPUTS_CHANGE", "Condition"]
+__all__ = ["FOLLOW", "FOLLOW_FULL", "WHEN_INPUTS_CHANGE", "Condition"]
 
 FOLLOW: Condition = dg.AutomationCondition.eager()
 """For exactly the partitions that landed."""
@@ -37,26 +37,11 @@ def _unless_prices_only() -> Condition:
 FOLLOW_FULL = _unless_prices_only()
 """As `FOLLOW`, but not after a refresh of prices only: that is snapshots and offers."""
 
-
-def _when(happened: Condition) -> Condition:
-    return (
-        happened.since(
-            dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
-        )
-        & ~dg.AutomationCondition.any_deps_in_progress()
-        & ~dg.AutomationCondition.in_progress()
+WHEN_INPUTS_CHANGE = (
+    dg.AutomationCondition.any_deps_updated().since(
+        dg.AutomationCondition.newly_requested() | dg.AutomationCondition.newly_updated()
     )
-
-
-WHEN_INPUTS_CHANGE = _when(dg.AutomationCondition.any_deps_updated())
-"""For assets without partitions; unlike `eager` it does not wait for sources never fetched."""
-
-FOLLOW_OR_REPAIR = _when(
-    dg.AutomationCondition.any_deps_updated()
-    | (
-        dg.AutomationCondition.execution_failed()
-        & dg.AutomationCondition.cron_tick_passed("7 * * * *")
-    )
+    & ~dg.AutomationCondition.any_deps_in_progress()
+    & ~dg.AutomationCondition.in_progress()
 )
-"""As `WHEN_INPUTS_CHANGE`, and every hour while the last attempt failed: for what is copied to
-somebody else's server."""
+"""For assets without partitions; unlike `eager` it does not wait for sources never fetched."""

@@ -4,8 +4,9 @@ Belongs here: which failed runs count, and the sensor that counts them. Does not
 stops at once (`guard`, `assets.checks`, `assets.snapshots`), the switch itself (`gateways.home`).
 
 A run counts when it failed for a reason of ours: not when some of its sources failed, which backs
-those off, nor when it tried again those that had failed, nor when a person launched it, nor before
-automation was last switched on.
+those off, nor when it tried again those that had failed, nor for what fails elsewhere (a server
+that tables are published to), nor when a person launched it, nor before automation was last
+switched on.
 """
 
 from datetime import datetime, timedelta
@@ -15,9 +16,11 @@ import dagster as dg
 from scout_assets.domain.control import ControlState
 from scout_assets.orchestration.control import is_automated
 from scout_assets.orchestration.resources import ScoutHome, Web
-from scout_assets.orchestration.tags import SOURCES_FAILED_TAG
+from scout_assets.orchestration.tags import ELSEWHERE_TAG, SOURCES_FAILED_TAG
 
 __all__ = ["failed_runs", "failure_budget"]
+
+NOT_OURS = {SOURCES_FAILED_TAG, ELSEWHERE_TAG}
 
 
 def failed_runs(
@@ -28,7 +31,7 @@ def failed_runs(
     since = window if state.since is None else max(window, state.since)
     failed = dg.RunsFilter(statuses=[dg.DagsterRunStatus.FAILURE], updated_after=since)
     runs = (record.dagster_run for record in instance.get_run_records(failed))
-    return [run for run in runs if is_automated(run.tags) and SOURCES_FAILED_TAG not in run.tags]
+    return [run for run in runs if is_automated(run.tags) and not NOT_OURS & run.tags.keys()]
 
 
 @dg.run_failure_sensor(

@@ -17,10 +17,11 @@ from typing import Any
 
 import dagster as dg
 
-from scout_assets.domain.failures import Critical, ScoutFailure, Transient
+from scout_assets.domain.failures import Critical, Permanent, ScoutFailure, Transient
 from scout_assets.orchestration.resources import ScoutHome
+from scout_assets.orchestration.tags import ELSEWHERE_TAG
 
-__all__ = ["ATTEMPTS", "guarded", "judged"]
+__all__ = ["ATTEMPTS", "elsewhere", "guarded", "judged"]
 
 ATTEMPTS = 3
 """How often a step is tried again."""
@@ -42,6 +43,18 @@ def judged(home: ScoutHome, attempt: int) -> Iterator[None]:
         raise _final(failure) from failure
     except ScoutFailure as failure:
         raise _final(failure) from failure
+
+
+@contextmanager
+def elsewhere(context: dg.AssetExecutionContext, what: str) -> Iterator[None]:
+    """What fails within is mended elsewhere: it fails its step, and stops nothing else."""
+    try:
+        yield
+    except ScoutFailure as failure:
+        context.instance.add_run_tags(context.run.run_id, {ELSEWHERE_TAG: what})
+        if isinstance(failure, Critical):
+            raise Permanent(f"{what}: {failure}") from failure
+        raise
 
 
 def _final(failure: ScoutFailure) -> dg.Failure:

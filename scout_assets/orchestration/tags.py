@@ -14,6 +14,7 @@ from dagster._core.storage.tags import (
 
 __all__ = [
     "DISPATCH_TAG",
+    "ELSEWHERE_TAG",
     "HARD_LIMIT_SECONDS",
     "REASON_TAG",
     "SCOPE_TAG",
@@ -31,6 +32,8 @@ TRIGGER_TAG = "scout/trigger"
 DISPATCH_TAG = "scout/dispatch"
 SCOPE_TAG = "scout/scope"
 REASON_TAG = "scout/reason"
+ELSEWHERE_TAG = "scout/failed_elsewhere"
+"""What failed of a run that is otherwise sound: a person mends it there, all else goes on."""
 SOURCES_FAILED_TAG = "scout/sources_failed"
 """How many sources failed in a run that is otherwise sound: the fault is theirs."""
 

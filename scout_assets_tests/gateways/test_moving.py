@@ -6,10 +6,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from scout_assets.domain.control import Mode
 from scout_assets.domain.failures import BadConfig, Critical, Refused
@@ -19,8 +21,9 @@ from scout_assets.gateways.moving import Moved, move
 from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.warehouse import Batch, Watermark
+from scout_assets_tests.gateways.test_warehouse import bad_rows, batch
 from scout_assets_tests.postgres import Server
-from scout_assets_tests.supplies import Installation, coffees, csv_list
+from scout_assets_tests.supplies import START, Installation, coffees, csv_list
 
 
 @pytest.fixture(scope="module")
@@ -140,8 +143,8 @@ def grown(here: Installation, slices: int, rows: int) -> None:
             row | {"source": source, "offer_id": f"{source}/{n}", "product_id": f"{source}/{n}"}
             for n in range(rows)
         ]
-        batch = Batch(OFFERS, "roaster", OFFERS.arrow(made), {source: Watermark(1, "1")})
-        here.home.warehouse.write(batch)
+        marks = {source: Watermark(1, "1")}
+        here.home.warehouse.write(Batch(OFFERS, "roaster", OFFERS.arrow(made), marks))
 
 
 def test_killed_twice_it_goes_on(here: Installation, server: str):
@@ -173,23 +176,49 @@ def test_rows_that_arrive_otherwise_are_noticed(
 def test_an_installation_that_is_there_is_left_alone(
     here: Installation, server: str, tmp_path: Path
 ):
+    """Even one with a source of the same key that has not come as far."""
     (tmp_path / "other").mkdir()
-    other = Installation(tmp_path / "other")
-    other.declare("nord", "shopify", "berg.json", currency="NOK")
-    other.fetch("nord")
+    other = Installation(tmp_path / "other", START - timedelta(days=1))
+    other.fetch("berg")
     other.read()
     other.home.control.switch(Mode.MANUAL, "ana", "moving house", other.now)
     move(other.home, server, lambda _: None)
-    with pytest.raises(BadConfig, match=r"holds another installation.*roaster/nord.*an empty data"):
+    with pytest.raises(BadConfig, match=r"that of another installation.*Name an empty database"):
         move(here.home, server, lambda _: None)
-    assert {row["source"] for row in arrived(other, server).rows("offers")} == {"nord"}
+    assert arrived(other, server).rows("offers") == other.rows("offers")
+
+
+def test_a_warehouse_that_is_there_without_its_ledger_is_left_alone(
+    here: Installation, server: str
+):
+    there = PostgresWarehouse(Postgres(server, "warehouse"))
+    there.write(batch(bad_rows("berg", "1"), berg=1))
+    with pytest.raises(BadConfig, match=r"holds what is not from this installation"):
+        move(here.home, server, lambda _: None)
+    assert there.read("quarantine").num_rows == 1
+
+
+def test_an_empty_home_is_not_moved(server: str, tmp_path: Path):
+    with pytest.raises(BadConfig, match=r"knows no source: is SCOUT_HOME the right folder"):
+        move(Home.locate({}, str(tmp_path / "mistyped")), server, lambda _: None)
+
+
+def test_what_an_older_version_kept_of_a_character_that_no_server_keeps_is_no_obstacle(
+    here: Installation, server: str
+):
+    with here.home.warehouse.writing() as db:
+        db.execute("UPDATE parents SET title = title || chr(0) WHERE external_id = '1'")
+    with here.home.ledger.session() as session:
+        session.execute(sa.text("UPDATE sources SET failure = 'a' || char(0) WHERE key = 'berg'"))
+    move(here.home, server, lambda _: None)
+    assert {one.written for one in move(here.home, server, lambda _: None)} == {0}
 
 
 def test_a_ledger_that_went_on_there_is_left_alone(here: Installation, server: str):
     move(here.home, server, lambda _: None)
     there = arrived(here, server)
     there.home.control.switch(Mode.AUTO, "ana", "we live here now", here.now)
-    with pytest.raises(BadConfig, match=r"another installation: its .* are not those from here"):
+    with pytest.raises(BadConfig, match=r"has gone on by itself: audit, parser_settings are"):
         move(here.home, server, lambda _: None)
     assert there.home.control.state().is_auto
 
@@ -202,7 +231,7 @@ def test_in_auto_nothing_is_moved(here: Installation, server: str):
 
 def test_what_is_on_a_server_already_is_not_moved(here: Installation, server: str):
     there = arrived(here, server)
-    with pytest.raises(BadConfig, match="not in files: unset SCOUT_DATABASE"):
+    with pytest.raises(BadConfig, match="are not one file each: unset SCOUT_DATABASE"):
         move(there.home, server, lambda _: None)
 
 

@@ -43,10 +43,17 @@ def batch(vectors: NDArray[np.float32], source: str = "north", snapshot: int = 1
     return Batch(SEARCH_DOCUMENTS, "roaster", SEARCH_DOCUMENTS.arrow(rows), marks)
 
 
+def stocked(warehouse: PostgresWarehouse, documents: Batch) -> None:
+    """As the asset `vector_index` does it; what is missing is made before the next write."""
+    warehouse.write(documents)
+    warehouse.prepare_ranking(SEARCH_DOCUMENTS)
+
+
 def plan(warehouse: PostgresWarehouse, vector: NDArray[np.float32]) -> str:
     """How Postgres runs what `nearest` asks."""
     of_size, as_vector = f'cardinality("vector") = {SIZE}', f'("vector"::vector({SIZE}))'
     with warehouse.reading() as db:
+        pgvector._need_extension(db)
         lines = db.execute(
             f"EXPLAIN SELECT parent_id FROM search_documents WHERE {of_size} "
             f"ORDER BY {as_vector} <#> CAST($1 AS vector({SIZE})) LIMIT 1000",
@@ -64,6 +71,7 @@ def found(
     with warehouse.reading() as db:
         db.execute("SET LOCAL enable_sort = off")  # by the index, wherever there is one
         db.execute("SET LOCAL enable_seqscan = off")
+        db.execute("SET LOCAL work_mem = '64kB'")  # so that a long scan ends early
         return pgvector.nearest(db, SEARCH_DOCUMENTS, vector, passing, values, 10)
 
 
@@ -73,7 +81,7 @@ def indexed(postgres: Server) -> PostgresWarehouse:
     warehouse = PostgresWarehouse(postgres.schema())
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pgvector, "INDEXED_FROM", ROWS)
-        warehouse.write(batch(clustered(ROWS, 1)))
+        stocked(warehouse, batch(clustered(ROWS, 1)))
     return warehouse
 
 
@@ -109,7 +117,7 @@ def test_the_index_follows_every_write(postgres_schema: Postgres) -> None:
     warehouse = PostgresWarehouse(postgres_schema)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pgvector, "INDEXED_FROM", 100)
-        warehouse.write(batch(clustered(100, 1)))
+        stocked(warehouse, batch(clustered(100, 1)))
     news = clustered(1, 9)
     warehouse.write(batch(news, "south"))
     assert found(warehouse, news[0])["parent_id"][0].as_py() == "south/00000"
@@ -120,7 +128,7 @@ def test_the_index_follows_every_write(postgres_schema: Postgres) -> None:
 
 def test_few_documents_are_compared_one_by_one(postgres_schema: Postgres) -> None:
     warehouse = PostgresWarehouse(postgres_schema)
-    warehouse.write(batch(clustered(50, 1)))
+    stocked(warehouse, batch(clustered(50, 1)))
     assert "Seq Scan" in plan(warehouse, clustered(1, 2)[0])
 
 
@@ -141,7 +149,7 @@ def test_the_extension_may_be_in_any_schema(postgres: Server) -> None:
         cursor.execute("CREATE EXTENSION vector SCHEMA extensions")
         raw.commit()
     warehouse = PostgresWarehouse(at)
-    warehouse.write(batch(clustered(20, 1)))
+    stocked(warehouse, batch(clustered(20, 1)))
     assert found(warehouse, clustered(20, 1)[3])["likeness"].to_pylist()[0] is not None
 
 
@@ -156,7 +164,7 @@ def hidden(server: Server) -> Postgres:
 def test_without_the_extension_documents_land_and_the_mend_is_told(postgres: Server) -> None:
     warehouse = PostgresWarehouse(hidden(postgres))
     with pytest.raises(BadConfig, match=r"needs the extension `vector` 0\.8 .* is none"):
-        warehouse.write(batch(clustered(3, 1)))
+        stocked(warehouse, batch(clustered(3, 1)))
     assert warehouse.read("search_documents").num_rows == 3, "other assets need no pgvector"
     with pytest.raises(BadConfig, match="superuser: CREATE EXTENSION vector"):
         found(warehouse, clustered(1, 1)[0])
@@ -170,9 +178,9 @@ def test_who_may_not_install_it_is_told_who_may(postgres: Server) -> None:
         raw.commit()
     guest = Postgres(owner.url.replace("postgres:@", "guest:secret@"), "warehouse")
     with pytest.raises(BadConfig, match="as its superuser: CREATE EXTENSION vector"):
-        PostgresWarehouse(guest).write(batch(clustered(3, 1)))
-    PostgresWarehouse(owner).write(batch(clustered(3, 1), snapshot=2))
-    PostgresWarehouse(guest).write(batch(clustered(3, 2), snapshot=3))
+        stocked(PostgresWarehouse(guest), batch(clustered(3, 1)))
+    PostgresWarehouse(owner).prepare_ranking(SEARCH_DOCUMENTS)
+    stocked(PostgresWarehouse(guest), batch(clustered(3, 2), snapshot=3))
     assert found(PostgresWarehouse(guest), clustered(1, 1)[0]).num_rows == 3
 
 
@@ -181,4 +189,4 @@ def test_a_pgvector_that_is_too_old_is_refused(
 ) -> None:
     monkeypatch.setattr(pgvector, "OLDEST", (9, 1))
     with pytest.raises(BadConfig, match=r"9\.1 or newer, and there is 0\.8.*ALTER EXTENSION"):
-        PostgresWarehouse(postgres_schema).write(batch(clustered(3, 1)))
+        PostgresWarehouse(postgres_schema).prepare_ranking(SEARCH_DOCUMENTS)

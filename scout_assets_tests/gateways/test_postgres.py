@@ -53,7 +53,7 @@ def test_an_address_for_a_driver_names_schema_zone_and_settings_and_keeps_what_w
     asked = at("postgres://a:b@h/d?sslmode=require&options=-c%20work_mem%3D64MB")
     address = asked.address("psycopg2", lock_timeout="5s")
     assert address.startswith("postgresql+psycopg2://a:b@h/d?sslmode=require&options=")
-    for wanted in ("work_mem%3D64MB", "search_path%3Dwarehouse%2Cpublic", "lock_timeout%3D5s"):
+    for wanted in ("work_mem%3D64MB", "search_path%3Dwarehouse%20", "lock_timeout%3D5s"):
         assert wanted in address
 
 
@@ -65,7 +65,8 @@ def test_an_address_for_a_driver_names_schema_zone_and_settings_and_keeps_what_w
         (None, 'FATAL: database "d" does not exist', BadConfig, "create it"),
         (None, "no pg_hba.conf entry for host", BadConfig, "pg_hba.conf"),
         ("42501", "permission denied for database d", BadConfig, "GRANT CREATE ON DATABASE"),
-        ("0A000", 'extension "vector" is not available', BadConfig, "Install pgvector"),
+        ("3F000", "no schema has been selected to create in", BadConfig, "OWNER TO the user"),
+        ("2BP01", "cannot drop view current_offers", BadConfig, "Drop yours, start again"),
         (None, 'invalid percent-encoded token: "%zz"', BadConfig, "special characters as %XX"),
         ("53100", "could not extend file: No space left on device", Critical, "disk is full"),
         ("42P01", 'relation "offers" does not exist', Critical, "tables are missing"),
@@ -75,6 +76,10 @@ def test_an_address_for_a_driver_names_schema_zone_and_settings_and_keeps_what_w
         ("57P01", "terminating connection", Transient, "away or busy"),
         (None, "connection refused", Transient, "See that it runs"),
         (None, "server closed the connection unexpectedly", Transient, "away or busy"),
+        (None, "FATAL: sorry, too many clients already", Transient, "away or busy"),
+        (None, "FATAL: das Datenbanksystem startet", Transient, "away or busy"),
+        ("25006", "cannot execute INSERT in a read-only transaction", Transient, "away or busy"),
+        ("53100", "auf dem Gerät ist kein Speicherplatz mehr", Critical, "disk is full"),
         ("XX000", "something else", Critical, "cannot be used"),
     ],
 )

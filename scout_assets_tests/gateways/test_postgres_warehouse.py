@@ -10,11 +10,11 @@ import pytest
 
 from scout_assets.domain.failures import BadConfig, Critical, ScoutFailure, Transient
 from scout_assets.domain.tables import QUARANTINE
-from scout_assets.gateways import postgres_warehouse
+from scout_assets.gateways import postgres
 from scout_assets.gateways.ledger import Ledger
 from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
-from scout_assets_tests.gateways.test_warehouse import bad_rows, batch, offers, places
+from scout_assets_tests.gateways.test_warehouse import bad_rows, batch, offer, offers, places
 from scout_assets_tests.postgres import Server
 
 SOURCES = [f"s{number:03}" for number in range(100)]
@@ -186,14 +186,61 @@ def test_no_server_is_tried_again(what: str):
 def test_a_server_that_is_too_old_is_refused(
     warehouse: PostgresWarehouse, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(postgres_warehouse, "OLDEST", 99)
-    with pytest.raises(BadConfig, match=r"is Postgres \d+, and 99 or newer is needed. Upgrade it"):
+    monkeypatch.setattr(postgres, "OLDEST", 99)
+    with pytest.raises(BadConfig, match=r"is Postgres \d+ .* needed are 99 or newer, and UTF8"):
         warehouse.read("offers")
+    with pytest.raises(BadConfig, match=r"ledger at .* needed are 99 or newer"):
+        Ledger(warehouse.server)
+
+
+def test_texts_are_utf8_whatever_the_client_is_set_to(postgres: Server, monkeypatch):
+    """And a database that keeps them otherwise is refused."""
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")
+    warehouse = PostgresWarehouse(postgres.schema())
+    warehouse.write(offers(offer(1) | {"price_raw": "Café € 12"}, upto=1))
+    with warehouse.reading() as db:
+        (length,) = db.execute("SELECT length(price_raw) FROM offers")
+    assert length == (9,), "as every other program counts it"
+    postgres.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    latin = postgres.url.replace("/postgres?", "/latin?")
+    with pytest.raises(BadConfig, match=r"the database in LATIN1.*ENCODING 'UTF8'"):
+        PostgresWarehouse(Postgres(latin, "warehouse")).read("offers")
+
+
+def test_tables_of_others_in_public_are_neither_used_nor_in_the_way(postgres: Server):
+    """Other programs of the same database have tables of the same names: Dagster, Alembic."""
+    address = postgres.database()
+    with Postgres(address, "public").connection("test") as raw, raw.cursor() as cursor:
+        for table in ("alembic_version (version_num text)", "offers (a int)", "watermarks (a int)"):
+            cursor.execute(f"CREATE TABLE {table}")
+        cursor.execute("INSERT INTO alembic_version VALUES ('app_1')")
+        raw.commit()
+    warehouse = PostgresWarehouse(Postgres(address, "warehouse"))
+    warehouse.write(offers(offer(1), upto=1))
+    assert warehouse.read("offers").num_rows == 1
+    assert Ledger(Postgres(address, "ledger")).sources() == ()
+
+
+def test_cleaning_beside_writers_waits_for_them_and_they_for_it(warehouse: PostgresWarehouse):
+    """Both begin with the watermarks: no deadlock."""
+    for source in SOURCES[:8]:
+        warehouse.write(batch(rows_of(source, 1), **{source: 1}))
+
+    def write(number: int) -> None:
+        for snapshot in range(2, 8):
+            source = SOURCES[number % 8]
+            warehouse.write(batch(rows_of(source, snapshot), **{source: snapshot}))
+
+    def clean(number: int) -> None:
+        warehouse.forget(QUARANTINE, [("roaster", source) for source in SOURCES[:8][::-1]])
+
+    with ThreadPoolExecutor(12) as pool:
+        jobs = [pool.submit(write if n % 3 else clean, n) for n in range(24)]
+        for job in jobs:
+            job.result()
 
 
 def test_what_appends_twice_at_once_is_there_once(warehouse: PostgresWarehouse):
-    from scout_assets_tests.gateways.test_warehouse import offer
-
     same = offers(offer(1), offer(2, "13"), upto=2)
     with ThreadPoolExecutor(4) as pool:
         done = list(pool.map(lambda _: PostgresWarehouse(warehouse.server).write(same), range(4)))

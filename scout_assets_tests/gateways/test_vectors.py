@@ -58,6 +58,7 @@ class Shop:
         for table, rows in ((PARENTS, parents), (PRODUCTS, variants), (OFFERS, offers)):
             self.write(table, table.arrow(rows), sources)
         if documents_too:
+            self.warehouse.prepare_ranking(SEARCH_DOCUMENTS)
             found = documents(parents, variants, LLAMA.model)
             made = embed_missing(found, EMBEDDINGS.schema.empty_table(), LLAMA, Counter())
             self.write(SEARCH_DOCUMENTS, search_documents(found, made), sources)

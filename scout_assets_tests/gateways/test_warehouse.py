@@ -231,6 +231,17 @@ def test_a_new_column_is_added_and_another_type_is_refused_with_the_mend(warehou
         reopened(warehouse).write(batch(bad_rows("c", "1"), c=1))
 
 
+def test_views_are_made_anew_when_they_or_what_they_show_have_changed(warehouse):
+    warehouse.write(offers(offer(1), upto=1))
+    with warehouse.writing() as db:
+        for view in reversed(list(VIEWS)):
+            db.execute(f"DROP VIEW {view}")
+        db.execute("CREATE VIEW current_offers AS SELECT kind, source FROM offers")
+    again = reopened(warehouse)
+    assert again.read("current_offers").schema.names == OFFERS.schema.names
+    assert again.read("price_history").num_rows == 1
+
+
 def _write_slices(warehouse: Warehouse, source: str, times: int) -> None:
     for number in range(1, times + 1):
         warehouse.write(batch(bad_rows(source, str(number), snapshot=number), **{source: number}))

@@ -13,6 +13,7 @@ from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.orchestration.resources import ScoutHome
 from scout_assets_tests.orchestration.lanes import TestWeb, World, materialized, rows
 from scout_assets_tests.orchestration.suppliers.test_lane import SOURCES
+from scout_assets_tests.orchestration.ticks import tick
 from scout_assets_tests.postgres import Server
 from scout_assets_tests.stores import shopify_page
 from scout_assets_tests.supplies import ACME, coffees, csv_list
@@ -112,6 +113,9 @@ def test_a_server_that_is_away_stops_no_one(
     assert len(failures) == len(TABLES)
     assert "hunter2" not in repr(result.all_events)
     assert world.home.control.state().is_auto
+    run = world.instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags["scout/failed_elsewhere"] == "publishing", "not in the failure budget"
 
 
 def test_what_is_wrong_with_it_is_no_alarm_of_ours(world: World, there: PostgresWarehouse):
@@ -124,6 +128,42 @@ def test_what_is_wrong_with_it_is_no_alarm_of_ours(world: World, there: Postgres
     failed = {event.step_key for event in result.all_events if event.is_step_failure}
     assert failed == {"published_offers"}
     assert world.home.control.state().is_auto, "a fault of that server trips nothing"
+
+
+def test_what_is_behind_is_asked_for_within_the_hour(world: World, there: PostgresWarehouse):
+    """All tables when the setting is new; then those whose run was lost, or that lost rows."""
+    world.home.control.switch(Mode.AUTO, "ana", "go", TestWeb().now())
+
+    def asked() -> set[str]:
+        requests = tick(world, "publish_behind").requests
+        return {key.path[-1] for one in requests for key in one.asset_selection or ()}
+
+    assert asked() == set(TABLES)
+    publish(world)
+    assert asked() == set()
+    with world.home.warehouse.writing() as db:
+        db.execute("DELETE FROM products WHERE external_id = '12'")  # as maintenance does
+    assert asked() == {"products"}
+    world.home.control.set({"publish_enabled": False}, "ana", TestWeb().now())
+    assert "publish_enabled is off" in tick(world, "publish_behind").skipped
+
+
+def test_the_copy_of_another_installation_is_left_alone(
+    world: World, there: PostgresWarehouse, tmp_path: Path
+):
+    publish(world)
+    with dg.DagsterInstance.ephemeral(settings={"telemetry": {"enabled": False}}) as instance:
+        (tmp_path / "other").mkdir()
+        other = World(tmp_path / "other", instance)
+        (other.root / "nord.json").write_bytes(shopify_page(coffees()))
+        other.sources_file.write_text(
+            "sources: [{key: nord, platform: shopify, location: nord.json}]"
+        )
+        assert other.run(JOB, selection=["catalogue/sources"], minutes=5).success
+        result = other.run(JOB, selection=["published/offers"])
+        assert not result.success
+    assert "is not from this installation" in repr(result.all_events)
+    assert found(there, "offers") == rows(world, "offers")
 
 
 def test_each_is_asked_for_when_what_it_shows_has_changed(world: World):

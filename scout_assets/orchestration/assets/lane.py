@@ -35,7 +35,7 @@ from scout_assets.gateways.readers import reader_of, tables_of
 from scout_assets.gateways.warehouse import Batch, Warehouse
 from scout_assets.orchestration.assets.snapshots import build_snapshots
 from scout_assets.orchestration.conditions import FOLLOW, FOLLOW_FULL, Condition
-from scout_assets.orchestration.guard import guarded
+from scout_assets.orchestration.guard import elsewhere, guarded
 from scout_assets.orchestration.reporting import (
     counters,
     image,
@@ -205,6 +205,8 @@ def _vector_index(lane: Lane) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, home: ScoutHome, embedding: Embedding
     ) -> dg.MaterializeResult[Batch]:
         warehouse, model = home.open().warehouse, embedding.embedder().model
+        with elsewhere(context, "search"):
+            warehouse.prepare_ranking(SEARCH_DOCUMENTS)
         version, keys = f"{SEARCH_VERSION}/{model}", context.partition_keys
         due = warehouse.behind(SEARCH_DOCUMENTS, lane.kind, keys, version, inputs)
         documents = _documents(warehouse, lane, list(due), model)

@@ -3,7 +3,7 @@
     roasters/parents, … → published/parents, …     with SCOUT_PUBLISH=postgresql://…
 
 Belongs here: which tables, their specs, what a copy shows. Does not belong here: how it is copied
-(`gateways.copying`).
+(`gateways.copying`), when one is behind (`orchestration.publishing`).
 
 Without the setting there are no such assets. Each table is a step of its own: one that fails stops
 no other, and none of them what comes in.
@@ -14,7 +14,7 @@ from typing import Any
 
 import dagster as dg
 
-from scout_assets.domain.failures import BadConfig, Critical, Permanent
+from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import (
     BEST_PRICES,
     MATCHES,
@@ -24,17 +24,19 @@ from scout_assets.domain.tables import (
     SUPPLIER_ITEMS,
     Table,
 )
-from scout_assets.gateways.copying import bring
+from scout_assets.gateways.copying import bring, take
 from scout_assets.gateways.home import Home
-from scout_assets.orchestration.conditions import FOLLOW_OR_REPAIR
-from scout_assets.orchestration.guard import guarded
+from scout_assets.orchestration.conditions import WHEN_INPUTS_CHANGE
+from scout_assets.orchestration.guard import elsewhere, guarded
 from scout_assets.orchestration.reporting import table_metadata
 from scout_assets.orchestration.resources import ScoutHome
 
-__all__ = ["GROUP", "build_published"]
+__all__ = ["GROUP", "PUBLISHED", "build_published"]
 
 GROUP = "published"
+CATALOGUE = (PARENTS, PRODUCTS, OFFERS)
 OF_SUPPLIERS = {SUPPLIER_ITEMS: "suppliers", MATCHES: "suppliers", BEST_PRICES: "catalogue"}
+PUBLISHED = (*CATALOGUE, *OF_SUPPLIERS)
 
 
 def build_published(home: Home, lanes: Sequence[str]) -> list[dg.AssetsDefinition]:
@@ -47,7 +49,7 @@ def build_published(home: Home, lanes: Sequence[str]) -> list[dg.AssetsDefinitio
     shown = home.published.place
     catalogue = [
         _published(table, [dg.AssetKey([lane, table.name]) for lane in lanes], shown)
-        for table in (PARENTS, PRODUCTS, OFFERS)
+        for table in CATALOGUE
     ]
     others = [
         _published(table, [dg.AssetKey([group, table.name])], shown)
@@ -59,8 +61,9 @@ def build_published(home: Home, lanes: Sequence[str]) -> list[dg.AssetsDefinitio
 def _published(table: Table, deps: Sequence[dg.AssetKey], place: str) -> dg.AssetsDefinition:
     @dg.multi_asset(name=f"{GROUP}_{table.name}", specs=[_spec(table, deps, place)])
     @guarded
-    def published(home: ScoutHome) -> dg.MaterializeResult[None]:
-        return dg.MaterializeResult(metadata=_brought(home.open(), table))
+    def published(context: dg.AssetExecutionContext, home: ScoutHome) -> dg.MaterializeResult[None]:
+        with elsewhere(context, "publishing"):
+            return dg.MaterializeResult(metadata=_brought(home.open(), table))
 
     return published
 
@@ -84,22 +87,19 @@ def _spec(table: Table, deps: Sequence[dg.AssetKey], place: str) -> dg.AssetSpec
             "key": described["key"],
         },
         code_version="1",
-        automation_condition=FOLLOW_OR_REPAIR,
+        automation_condition=WHEN_INPUTS_CHANGE,
     )
 
 
 def _brought(home: Home, table: Table) -> Mapping[str, Any]:
-    """Copy, and tell. What is wrong with that server stops nothing here."""
+    """Copy, and tell."""
     there = home.published
     if there is None:
         raise BadConfig("nothing is to be published any more: set SCOUT_PUBLISH again")
-    try:
-        copied = bring(home.warehouse, there, table)
-    except Critical as failure:
-        raise Permanent(f"publishing {table.name}: {failure}") from failure
-    rows = sum(stands.rows for stands in there.standing(table).values())
+    take(there, home.ledger.identity)
+    copied = bring(home.warehouse, there, table)
     return {
-        "dagster/row_count": rows,
+        "dagster/row_count": sum(stands.rows for stands in there.standing(table).values()),
         "rows/written": copied.rows,
         "slices/written": copied.slices,
         "slices/removed": copied.removed,
