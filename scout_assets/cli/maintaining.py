@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from scout_assets.cli.terminal import By, err, explained, now, out, print_json, print_table
-from scout_assets.domain.failures import BadConfig
+from scout_assets.domain.failures import BadConfig, contained
 from scout_assets.gateways.backup import backup as back_up
 from scout_assets.gateways.backup import restore as put_back
 from scout_assets.gateways.home import Home
@@ -104,7 +104,7 @@ def migrate(
         ),
     ],
 ) -> None:
-    """Move warehouse and ledger, with all history, from files to a Postgres server.
+    """Move warehouse, ledger and Dagster's runs from files to a Postgres server, with all history.
 
     Interrupted, it goes on when called again. The files stay as they are.
     """
@@ -116,13 +116,27 @@ def migrate(
         )
     home = Home.locate()
     move(home, to, _say_moved)
+    runs = _carry_runs(to)
     for line in (
+        f"{runs:,} runs of Dagster written",
         f"all of {home.root} stands verified in {server.place.partition(', schema')[0]}, mode "
         "manual; the files are as they were",
         "next: set SCOUT_DATABASE to the address, start Dagster, `scout auto`. Artifacts stay in "
         f"{home.artifacts_url}",
     ):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _carry_runs(to: str) -> int:
+    """Dagster takes seconds to import, and only this needs it."""
+    from scout_assets.orchestration.dagster_history import carry_from_here
+
+    def told(place: int, count: int) -> None:
+        if place % 100 == 0 or place == count:
+            out.print(f"runs of Dagster: {place:,} of {count:,}", highlight=False)
+
+    with contained("Dagster's records"):
+        return carry_from_here(to, told)
 
 
 def _say_moved(one: Moved) -> None:

@@ -244,3 +244,8 @@ TABLES: Mapping[str, Table] = {
         BEST_PRICES,
     )
 }
+
+PUBLISHED: Mapping[str, Table] = {
+    table.name: table for table in (PARENTS, PRODUCTS, OFFERS, SUPPLIER_ITEMS, MATCHES, BEST_PRICES)
+}
+"""What is copied for applications."""

@@ -33,7 +33,7 @@ from scout_assets.domain.catalogue import Kind
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.money import Rates, read_rates
 from scout_assets.domain.sources import Source
-from scout_assets.domain.tables import ANALYTICS, TABLES
+from scout_assets.domain.tables import ANALYTICS, PUBLISHED, TABLES
 from scout_assets.gateways.alerts import Alerts
 from scout_assets.gateways.artifacts import Artifacts
 from scout_assets.gateways.channels import Configured, configured
@@ -51,6 +51,7 @@ from scout_assets.gateways.price_lists import ListAccess
 from scout_assets.gateways.price_rules import PriceRules
 from scout_assets.gateways.snapshots import Snapshots
 from scout_assets.gateways.warehouse import Warehouse
+from scout_assets.gateways.warehouse_views import VIEWS
 from scout_assets.gateways.watched import ROOTS_VARIABLE, watch_roots
 
 __all__ = ["DAGSTER_SCHEMA", "Home", "dagster_server", "open_warehouse"]
@@ -145,7 +146,12 @@ class Home:
     @cached_property
     def published(self) -> Warehouse | None:
         """The copy for applications; None when there is to be none."""
-        return None if self.publish_at is None else open_warehouse(self.publish_at)
+        if self.publish_at is None:
+            return None
+        from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
+
+        views = {name: VIEWS[name] for name in ("current_offers", "price_history")}
+        return PostgresWarehouse(self.publish_at, tables=PUBLISHED, views=views)
 
     @cached_property
     def artifacts(self) -> Artifacts:

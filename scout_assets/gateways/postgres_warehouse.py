@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from scout_assets.domain.tables import Table
+from scout_assets.domain.tables import TABLES, Table
 from scout_assets.gateways import pgvector
 from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.warehouse import (
@@ -29,6 +29,7 @@ from scout_assets.gateways.warehouse import (
 
 if TYPE_CHECKING:
     from adbc_driver_postgresql import dbapi
+from scout_assets.gateways.warehouse_views import VIEWS
 
 __all__ = ["PostgresWarehouse"]
 
@@ -113,7 +114,10 @@ class PostgresConnection(Connection):
 
 
 class PostgresWarehouse(Warehouse):
-    """A schema of a Postgres server; writers of one slice take turns, all others go on."""
+    """A schema of a Postgres server; writers of one slice take turns, all others go on.
+
+    `tables` and `views`: those that it holds.
+    """
 
     sql_types: Mapping[pa.DataType, str] = {
         pa.string(): "text",
@@ -135,8 +139,15 @@ class PostgresWarehouse(Warehouse):
     move_away = "Rename the schema"
     nearest = staticmethod(pgvector.nearest)
 
-    def __init__(self, server: Postgres, wait_seconds: float = 120.0) -> None:
+    def __init__(
+        self,
+        server: Postgres,
+        wait_seconds: float = 120.0,
+        tables: Mapping[str, Table] = TABLES,
+        views: Mapping[str, str] = VIEWS,
+    ) -> None:
         self.server = server
+        self.tables, self.views = tables, views
         self.wait_seconds = wait_seconds
         self._current = False
 

@@ -199,6 +199,9 @@ class Warehouse(ABC):
 
     sql_types: Mapping[pa.DataType, str]
     """The engine's names of the types of `domain.tables`."""
+    tables: Mapping[str, Table] = TABLES
+    views: Mapping[str, str] = VIEWS
+    """What is kept: all of the registry, or for a copy some of it."""
     empty_watermarks: str
     """The table that tells how far each slice has come, as DDL."""
 
@@ -418,29 +421,34 @@ class Warehouse(ABC):
     def _update(self, db: Connection) -> None:
         """Create what is missing; add new columns; refuse columns of another type."""
         stored = db.stored()
-        for table in TABLES.values():
+        for table in self.tables.values():
             if table.name not in stored:
                 self._create(db, table)
             else:
                 self._migrate(db, table, stored[table.name])
         if "watermarks" not in stored:
             db.execute(self.empty_watermarks)
-        if db._views() != VIEWS_VERSIONS or db.stored() != stored:
-            for name in reversed(list(VIEWS)):
+        if db._views() != self._versions() or db.stored() != stored:
+            for name in reversed(list(self.views)):
                 db.execute(f'DROP VIEW IF EXISTS "{name}"')
-            for name, sql in VIEWS.items():
+            for name, sql in self.views.items():
                 db.execute(f'CREATE VIEW "{name}" AS {sql}')
-                db.execute(f"""COMMENT ON VIEW "{name}" IS '{VIEWS_VERSIONS[name]}'""")
+                db.execute(f"""COMMENT ON VIEW "{name}" IS '{self._versions()[name]}'""")
 
     def _outdated(self, db: Connection) -> bool:
         """Whether a table, column or view of the registry is not there, or is another."""
         stored = db.stored()
         columns = all(
             _bare(stored.get(table.name, {}).get(column.name, "")) == _bare(self._sql_type(column))
-            for table in TABLES.values()
+            for table in self.tables.values()
             for column in table.columns
         )
-        return not columns or db._views() != VIEWS_VERSIONS
+        return not columns or db._views() != self._versions()
+
+    def _versions(self) -> dict[str, str | None]:
+        """Kept as comments: a view whose SQL has changed is made anew."""
+        digests = {name: hashlib.sha256(sql.encode()) for name, sql in self.views.items()}
+        return {name: digest.hexdigest()[:16] for name, digest in digests.items()}
 
     def _create(self, db: Connection, table: Table) -> None:
         columns = ", ".join(self._ddl(column) for column in table.columns)
@@ -467,11 +475,6 @@ class Warehouse(ABC):
     def _sql_type(self, column: Column) -> str:
         return "JSON" if column.json else self.sql_types[column.type]
 
-
-VIEWS_VERSIONS: Mapping[str, str | None] = {
-    name: hashlib.sha256(sql.encode()).hexdigest()[:16] for name, sql in VIEWS.items()
-}
-"""Kept as a view's comment: one whose SQL has changed is made anew."""
 
 _SLICES = "kind = $1 AND source = ANY($2)"
 

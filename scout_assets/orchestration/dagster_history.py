@@ -19,8 +19,15 @@ from dagster_postgres import DagsterPostgresStorage
 from scout_assets.domain.catalogue import Kind
 from scout_assets.gateways.home import DAGSTER_SCHEMA
 from scout_assets.gateways.postgres import Postgres
+from scout_assets.orchestration.control import dagster_instance
 
-__all__ = ["carry_history"]
+__all__ = ["carry_from_here", "carry_history"]
+
+
+def carry_from_here(url: str, told: Callable[[int, int], None]) -> int:
+    """`carry_history` of what the `dagster` command finds in this folder."""
+    with dagster_instance() as instance:
+        return carry_history(instance, url, told)
 
 
 def carry_history(old: dg.DagsterInstance, url: str, told: Callable[[int, int], None]) -> int:

@@ -9,9 +9,10 @@ from datetime import datetime
 import dagster as dg
 
 from scout_assets.domain.failures import ScoutFailure
+from scout_assets.domain.tables import PUBLISHED
 from scout_assets.gateways.copying import behind
 from scout_assets.gateways.home import Home
-from scout_assets.orchestration.assets.published import GROUP, PUBLISHED
+from scout_assets.orchestration.assets.published import GROUP
 from scout_assets.orchestration.automation import unpublished
 from scout_assets.orchestration.brake import only_in_auto
 from scout_assets.orchestration.resources import ScoutHome, Web
@@ -48,7 +49,8 @@ def publish_behind(
 
 def _asked(home: Home, now: datetime) -> dg.RunRequest | dg.SkipReason:
     there = home.published
-    late = [] if there is None else [t for t in PUBLISHED if behind(home.warehouse, there, t)]
+    tables = () if there is None else PUBLISHED.values()
+    late = [table for table in tables if there and behind(home.warehouse, there, table)]
     if not late:
         return dg.SkipReason("applications see what the warehouse holds")
     return dg.RunRequest(

@@ -238,6 +238,7 @@ def test_what_is_on_a_server_already_is_not_moved(here: Installation, server: st
 def scout(here: Installation, *arguments: str, **environment: str) -> Any:
     return subprocess.run(
         [str(Path(sys.executable).with_name("scout")), *arguments],
+        cwd=here.root,
         env={**os.environ, "SCOUT_HOME": str(here.root / "home"), **environment},
         capture_output=True,
         text=True,
@@ -251,6 +252,7 @@ def test_the_command_says_what_it_did_and_what_comes_next(here: Installation, se
     assert done.returncode == 0, done.stderr
     assert re.search(r"warehouse\.offers: \d+ rows verified, \d+ of them written", done.stdout)
     assert "ledger.sources: 2 rows verified" in done.stdout
+    assert "runs of Dagster written" in done.stdout
     assert "set SCOUT_DATABASE to the address, start Dagster, `scout auto`" in done.stdout
 
 

@@ -8,7 +8,6 @@ import dagster as dg
 import pytest
 
 from scout_assets.domain.control import Mode
-from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.orchestration.resources import ScoutHome
 from scout_assets_tests.orchestration.lanes import TestWeb, World, materialized, rows
@@ -28,7 +27,9 @@ def there(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> PostgresWarehous
     """The server of the applications."""
     address = postgres.database()
     monkeypatch.setenv("SCOUT_PUBLISH", address)
-    return PostgresWarehouse(Postgres(address, "published"))
+    copy = ScoutHome().open().published
+    assert isinstance(copy, PostgresWarehouse)
+    return copy
 
 
 @pytest.fixture
@@ -69,6 +70,9 @@ def test_applications_see_what_the_warehouse_holds(world: World, there: Postgres
         assert shown[table]["dagster/row_count"] == len(rows(world, table))
         assert shown[table]["rows/written"] == len(rows(world, table))
     assert found(there, "current_offers") == rows(world, "current_offers")
+    with there.reading() as db:
+        kept = {*TABLES, "current_offers", "price_history", "watermarks"}
+        assert db.stored().keys() == kept, "and nothing that stays empty"
 
 
 def test_published_again_nothing_is_written(world: World):

@@ -18,9 +18,7 @@ from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import (
     BEST_PRICES,
     MATCHES,
-    OFFERS,
-    PARENTS,
-    PRODUCTS,
+    PUBLISHED,
     SUPPLIER_ITEMS,
     Table,
 )
@@ -31,12 +29,11 @@ from scout_assets.orchestration.guard import elsewhere, guarded
 from scout_assets.orchestration.reporting import table_metadata
 from scout_assets.orchestration.resources import ScoutHome
 
-__all__ = ["GROUP", "PUBLISHED", "build_published"]
+__all__ = ["GROUP", "build_published"]
 
 GROUP = "published"
-CATALOGUE = (PARENTS, PRODUCTS, OFFERS)
-OF_SUPPLIERS = {SUPPLIER_ITEMS: "suppliers", MATCHES: "suppliers", BEST_PRICES: "catalogue"}
-PUBLISHED = (*CATALOGUE, *OF_SUPPLIERS)
+MADE_OF = {SUPPLIER_ITEMS: "suppliers", MATCHES: "suppliers", BEST_PRICES: "catalogue"}
+"""The group of a table that is one asset; the others are those of all lanes."""
 
 
 def build_published(home: Home, lanes: Sequence[str]) -> list[dg.AssetsDefinition]:
@@ -46,16 +43,14 @@ def build_published(home: Home, lanes: Sequence[str]) -> list[dg.AssetsDefinitio
     """
     if home.published is None:
         return []
-    shown = home.published.place
-    catalogue = [
-        _published(table, [dg.AssetKey([lane, table.name]) for lane in lanes], shown)
-        for table in CATALOGUE
+    place = home.published.place
+    groups = {
+        table: [MADE_OF[table]] if table in MADE_OF else lanes for table in PUBLISHED.values()
+    }
+    return [
+        _published(table, [dg.AssetKey([group, table.name]) for group in of], place)
+        for table, of in groups.items()
     ]
-    others = [
-        _published(table, [dg.AssetKey([group, table.name])], shown)
-        for table, group in OF_SUPPLIERS.items()
-    ]
-    return [*catalogue, *others]
 
 
 def _published(table: Table, deps: Sequence[dg.AssetKey], place: str) -> dg.AssetsDefinition:
