@@ -72,5 +72,17 @@ def numbered(platform: Platform, pages: Sequence[bytes]) -> Iterator[tuple[str, 
     """
     for number, body in enumerate(pages, 1):
         for index, item in enumerate(_items(platform, body, f"page {number}"), 1):
-            label = f" (id {item['id']})" if isinstance(item, dict) and "id" in item else ""
-            yield f"page {number}, product {index}{label}", item
+            yield f"page {number}, product {index}{labelled(item)}", item
+
+
+def labelled(row: object) -> str:
+    """A row's id as a place tells it, " (id 17)"; a place is part of a key, so it is cut."""
+    if not isinstance(row, dict) or "id" not in row:
+        return ""
+    label = str(row["id"]).replace(NUL, "")
+    return f" (id {label if len(label) <= LONGEST_LABEL else label[:LONGEST_LABEL] + '…'})"
+
+
+NUL = "\0"
+"""Kept by no engine, so in no key either."""
+LONGEST_LABEL = 60

@@ -23,7 +23,7 @@ import orjson
 
 from scout_assets.domain.markup import plain_text
 from scout_assets.domain.measure import from_minor_units, parse_money, parse_weight
-from scout_assets.domain.pages import numbered
+from scout_assets.domain.pages import NUL, labelled, numbered
 from scout_assets.domain.sources import Platform
 
 Row = dict[str, Any]
@@ -144,8 +144,7 @@ def _shopify_listing(
     seen = dict[str, object]()
     for index, row in enumerate(_rows(product.get("variants")), 1):
         tray.counters["rows/read"] += 1
-        identity = f" (id {row['id']})" if isinstance(row, dict) and "id" in row else ""
-        spot = f"{place}, variant {index}{identity}"
+        spot = f"{place}, variant {index}{labelled(row)}"
         try:
             variant = _shopify_variant(_object(row), tuple(names), currency, tray.counters)
         except _BadRow as error:
@@ -502,15 +501,13 @@ def _object(row: object) -> Row:
 
 LONGEST_ID = 200
 """Characters of an external id: stores have 36 at most, and keys of 2,704 bytes fit no index."""
-_NUL = "\0"
-"""Kept by no engine, so in no key either."""
 
 
 def _identity(row: Row) -> str:
     key = row.get("id")
     if isinstance(key, bool) or not isinstance(key, int | str) or not str(key).strip():
         raise _BadRow("no id")
-    text = str(key).replace(_NUL, "").strip()
+    text = str(key).replace(NUL, "").strip()
     if not 0 < len(text) <= LONGEST_ID:
         raise _BadRow(f"an id of {len(text):,} characters; {LONGEST_ID} are possible")
     return text
@@ -530,7 +527,7 @@ def _rows(value: object) -> list[object]:
 def _text(value: object) -> str | None:
     """A non-blank text, or a number as text; anything else is None."""
     if isinstance(value, str):
-        return value.replace(_NUL, "").strip() or None
+        return value.replace(NUL, "").strip() or None
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return None

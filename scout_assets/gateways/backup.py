@@ -122,8 +122,8 @@ def _file_of(home: Home) -> DuckDbWarehouse:
     """Raises BadConfig when the warehouse is no file."""
     if not isinstance(home.warehouse, DuckDbWarehouse):
         raise BadConfig(
-            f"the warehouse is on a server ({home.warehouse.place}): back it up and restore it "
-            "with pg_dump and pg_restore"
+            f"the warehouse is not one file ({home.warehouse.place}): what is on a server is "
+            "backed up and restored with pg_dump and pg_restore, further files are copied beside"
         )
     return home.warehouse
 

@@ -124,6 +124,8 @@ def test_a_missing_price_is_none_and_counted() -> None:
     [
         ({"id": None}, "no id"),
         ({"id": True}, "no id"),
+        ({"id": "x" * 4000}, "an id of 4,000 characters; 200 are possible"),
+        ({"id": "\0"}, "an id of 0 characters; 200 are possible"),
         ({"price": "ask us"}, "price 'ask us' is not an amount of money"),
         ({"price": "-3.00"}, "price '-3.00' is not an amount of money"),
     ],
@@ -134,6 +136,7 @@ def test_a_broken_variant_is_rejected_and_the_rest_goes_on(changes: Row, reason:
     assert [v.external_id for v in reading.listings[0].variants] == ["1", "3"]
     (reject,) = reading.rejects
     assert reject.place.startswith("page 1, product 1 (id 7), variant 2")
+    assert len(reject.place) < 120, "it is part of a key"
     assert reject.reason == reason
     assert orjson.loads(reject.row) == broken
     assert reading.counters["rows/quarantined"] == 1
@@ -153,6 +156,13 @@ def test_a_broken_product_is_rejected_and_the_rest_goes_on(row: object, reason: 
     assert [listing.external_id for listing in reading.listings] == ["8"]
     assert [reject.reason for reject in reading.rejects] == [reason]
     assert orjson.loads(reading.rejects[0].row) == row
+
+
+def test_ids_and_texts_are_without_the_one_character_that_no_engine_keeps() -> None:
+    variant = shop_variant("v\0x", sku="S\0KU")  # type: ignore[arg-type]
+    reading = read_one(shop_product(title="Ken\0ya", variants=[variant]))
+    assert reading.listings[0].title == "Kenya"
+    assert (first_variant(reading).external_id, first_variant(reading).sku) == ("vx", "SKU")
 
 
 def test_a_product_met_twice_stays_once() -> None:

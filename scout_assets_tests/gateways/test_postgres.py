@@ -36,6 +36,10 @@ def test_a_place_is_told_without_its_password(url: str, place: str):
         "postgresql://a:s3cret@h:port/d",
         "/tmp/file",
         "postgresql://[h/d",
+        "postgresql://a:hunter@s3cret@h/d",  # an @ of the password that is not written %40
+        "postgresql://a:s3cret#tail@h/d",
+        "postgresql://a:s3cret?tail@h/d",
+        "postgresql://a:s3cret/tail@h/d",
     ],
 )
 def test_an_address_that_cannot_be_read_says_what_to_give(url: str):
