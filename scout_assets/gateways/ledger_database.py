@@ -135,11 +135,13 @@ def _engine(where: Path | Postgres, wait_seconds: float) -> sa.Engine:
     return engine
 
 
-@functools.cache
+@functools.lru_cache(maxsize=4)
 def _of_server(address: str) -> sa.Engine:
-    """One for all of this process: every `Home` opens a ledger of its own. None stays connected:
-    a server lets in a hundred, and connecting takes 2 ms."""
-    return sa.create_engine(address, poolclass=sa.NullPool, hide_parameters=True)
+    """One for all of this process, for every `Home` opens a ledger of its own. One connection
+    stays: a server lets in a hundred, and each is a process of its own to start."""
+    return sa.create_engine(
+        address, pool_size=1, max_overflow=20, pool_pre_ping=True, hide_parameters=True
+    )
 
 
 def _pragmas(connection: DBAPIConnection, _: object) -> None:
