@@ -16,7 +16,14 @@ import pyarrow as pa
 
 from scout_assets.domain.failures import BadConfig
 from scout_assets.domain.tables import Table
-from scout_assets.gateways.warehouse import Batch, Slice, Standing, Warehouse, without_nul
+from scout_assets.gateways.warehouse import (
+    Batch,
+    Connection,
+    Slice,
+    Standing,
+    Warehouse,
+    without_nul,
+)
 
 __all__ = ["Copied", "behind", "bring", "take", "unlike"]
 
@@ -29,8 +36,10 @@ PIECE = 200_000
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy wrote: `rows` in so many `slices`; `removed` slices the original has no more."""
+    """What a copy wrote: `rows` in so many `slices`, of `total` rows; `removed` slices the original
+    has no more."""
 
+    total: int
     rows: int
     slices: int
     removed: int
@@ -42,19 +51,23 @@ def take(there: Warehouse, owner: str) -> None:
     Raises BadConfig when it is another one's, or holds anything and is nobody's copy.
     """
     with there.writing() as db:
-        db.alone()
-        known = dict(db.execute("SELECT DISTINCT table_name, version FROM watermarks"))
-        if not known:
-            db.execute(
-                "INSERT INTO watermarks (table_name, kind, source, version) "
-                "VALUES ($1, '', '', $2)",
-                [_OWNER, owner],
-            )
-        elif known.get(_OWNER) != owner:
+        if not _owners(db):
+            db.alone()  # of two who come first, one does
+            if not db.execute("SELECT true FROM watermarks LIMIT 1"):
+                db.execute(
+                    "INSERT INTO watermarks (table_name, kind, source, version) "
+                    "VALUES ($1, '', '', $2)",
+                    [_OWNER, owner],
+                )
+        if _owners(db) != [(owner,)]:
             raise BadConfig(
                 f"{there.place} holds what is not from this installation. Name an empty database, "
                 "or drop that schema if nobody needs it: it is filled anew"
             )
+
+
+def _owners(db: Connection) -> list[tuple[str]]:
+    return db.execute("SELECT version FROM watermarks WHERE table_name = $1", [_OWNER])
 
 
 def behind(here: Warehouse, there: Warehouse, table: Table) -> bool:
@@ -77,7 +90,8 @@ def bring(here: Warehouse, there: Warehouse, table: Table) -> Copied:
     gone = known.keys() - wanted.keys()
     if gone:
         there.forget(table, gone)
-    return Copied(rows, len(differing), len(gone))
+    total = sum(stands.rows for stands in wanted.values())
+    return Copied(total, rows, len(differing), len(gone))
 
 
 def unlike(here: Warehouse, there: Warehouse, table: Table) -> list[Slice]:

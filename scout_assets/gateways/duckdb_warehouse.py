@@ -32,7 +32,7 @@ from scout_assets.gateways.warehouse import (
     names,
 )
 
-__all__ = ["DuckDbWarehouse"]
+__all__ = ["DuckDbWarehouse", "quoted"]
 
 
 class DuckDbConnection(Connection):
@@ -163,7 +163,8 @@ class DuckDbWarehouse(Warehouse):
         with self._open(read_only=False) as db:
             try:
                 db.raw.begin()
-                self._update(db)
+                if self._outdated(db):
+                    self._update(db)
                 yield db
                 db.raw.commit()
             except (duckdb.IOException, duckdb.FatalException) as error:
@@ -206,7 +207,7 @@ def _attached(path: Path, read_only: bool, deadline: float) -> Iterator[duckdb.D
     name = '"' + path.stem.replace('"', '""') + '"'
     engine = _engine()
     try:
-        _attach(engine, path, f"{_quoted(path)} AS {name}", read_only, deadline)
+        _attach(engine, path, f"{quoted(path)} AS {name}", read_only, deadline)
         with contextlib.closing(engine.cursor()) as raw:
             raw.execute(f"USE {name}")
             raw.execute("SET TimeZone = 'UTC'")
@@ -245,7 +246,8 @@ def _attach(
         _pause()
 
 
-def _quoted(path: Path) -> str:
+def quoted(path: Path) -> str:
+    """A path as SQL."""
     return "'" + str(path).replace("'", "''") + "'"
 
 

@@ -60,10 +60,10 @@ def move(home: Home, url: str, told: Callable[[Moved], None]) -> list[Moved]:
             "unset SCOUT_DATABASE, SCOUT_WAREHOUSE_ANALYTICS and the like, then migrate"
         )
     owner = home.ledger.identity
-    there = open_warehouse(Postgres(url, "warehouse"))
-    ledger = Ledger(Postgres(url, "ledger"))
     moved: list[Moved] = []
-    with contextlib.closing(ledger), _still(home, here) as session:
+    with _still(home, here) as session:
+        there = open_warehouse(Postgres(url, "warehouse"))
+        ledger = Ledger(Postgres(url, "ledger"))
         with ledger.session() as theirs:
             _refuse_another(session, theirs, ledger.place)
         take(there, owner)
@@ -77,11 +77,11 @@ def move(home: Home, url: str, told: Callable[[Moved], None]) -> list[Moved]:
 @contextlib.contextmanager
 def _still(home: Home, here: DuckDbWarehouse) -> Iterator[Session]:
     """Nobody writes to warehouse or ledger meanwhile; the ledger, open."""
-    if home.control.state().is_auto:
-        raise Refused("mode is auto: `scout stop --by NAME`, end Dagster, then migrate")
     with here.reading():
         pass  # an older file gets its new columns
     with here.held(shared=True), home.ledger.exclusive() as session:
+        if home.control.state().is_auto:
+            raise Refused("mode is auto: `scout stop --by NAME`, end Dagster, then migrate")
         yield session
 
 
@@ -98,8 +98,7 @@ def _warehouse(here: Warehouse, there: Warehouse) -> Iterator[Moved]:
                 f"as {'/'.join(wrong[0])}. See that nobody writes there, drop its schema "
                 "`warehouse`, migrate again"
             )
-        rows = sum(stands.rows for stands in here.standing(table).values())
-        yield Moved("warehouse", table.name, rows, copied.rows)
+        yield Moved("warehouse", table.name, copied.total, copied.rows)
 
 
 # Ledger

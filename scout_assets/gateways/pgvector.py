@@ -63,25 +63,33 @@ def prepare(db: Connection, table: Table) -> None:
     if not db.execute(_INSTALLED) and db.execute(_MAY_INSTALL):
         db.execute("CREATE EXTENSION vector SCHEMA public")
     _need_extension(db)
-    column = f'cardinality("{table.ranked}")'
-    for (size,) in db.execute(
-        f'SELECT {column} FROM "{table.name}" GROUP BY 1 HAVING count(*) >= {INDEXED_FROM:d}'
-    ):
-        _index(db, table, size)
+    row = db.execute(f'SELECT cardinality("{table.ranked}") FROM "{table.name}" LIMIT 1')
+    if row and not _is_indexed(db, table, row[0][0]):
+        _index(db, table, row[0][0])
+
+
+def _is_indexed(db: Connection, table: Table, size: int) -> bool:
+    named = "SELECT to_regclass(format('%I.%I', current_schema(), $1))"
+    ((made,),) = db.execute(named, [_named(table, size)])
+    return made is not None
 
 
 def _index(db: Connection, table: Table, size: int) -> None:
-    index = f"{table.name}_{table.ranked}_{size:d}"
-    ((made,),) = db.execute("SELECT to_regclass(format('%I.%I', current_schema(), $1))", [index])
-    if made is not None:
+    of_size = _of_size(table, size)
+    ((count,),) = db.execute(f'SELECT count(*) FROM "{table.name}" WHERE {of_size}')
+    if count < INDEXED_FROM:
         return
     for name, value in _BUILDING.items():
         db.execute(f"SET LOCAL {name} = {value}")
     db.execute(
-        f'CREATE INDEX "{index}" ON "{table.name}" USING hnsw '
+        f'CREATE INDEX "{_named(table, size)}" ON "{table.name}" USING hnsw '
         f"({_as_vector(table, size)} vector_ip_ops) WITH (ef_construction = {CONSIDERED}) "
-        f"WHERE {_of_size(table, size)}"
+        f"WHERE {of_size}"
     )
+
+
+def _named(table: Table, size: int) -> str:
+    return f"{table.name}_{table.ranked}_{size:d}"
 
 
 def nearest(

@@ -205,7 +205,8 @@ class PostgresWarehouse(Warehouse):
             self.server.make_schema("warehouse")
             with self._open() as db:
                 db.execute("SELECT pg_advisory_xact_lock($1)", [_MAKING])
-                self._update(db)
+                if self._outdated(db):  # another process may have been first
+                    self._update(db)
                 db.raw.commit()
         self._current = True
 

@@ -419,21 +419,21 @@ class Warehouse(ABC):
     # Schema
 
     def _update(self, db: Connection) -> None:
-        """Create what is missing; add new columns; refuse columns of another type."""
+        """Give an outdated warehouse what is missing; refuse columns of another type."""
         stored = db.stored()
         for table in self.tables.values():
             if table.name not in stored:
                 self._create(db, table)
             else:
                 self._migrate(db, table, stored[table.name])
-        if "watermarks" not in stored:
+        if WATERMARKS not in stored:
             db.execute(self.empty_watermarks)
-        if db._views() != self._versions() or db.stored() != stored:
-            for name in reversed(list(self.views)):
-                db.execute(f'DROP VIEW IF EXISTS "{name}"')
-            for name, sql in self.views.items():
-                db.execute(f'CREATE VIEW "{name}" AS {sql}')
-                db.execute(f"""COMMENT ON VIEW "{name}" IS '{self._versions()[name]}'""")
+        for name in reversed(list(self.views)):
+            db.execute(f'DROP VIEW IF EXISTS "{name}"')
+        versions = self._versions()
+        for name, sql in self.views.items():
+            db.execute(f'CREATE VIEW "{name}" AS {sql}')
+            db.execute(f"""COMMENT ON VIEW "{name}" IS '{versions[name]}'""")
 
     def _outdated(self, db: Connection) -> bool:
         """Whether a table, column or view of the registry is not there, or is another."""
@@ -443,7 +443,7 @@ class Warehouse(ABC):
             for table in self.tables.values()
             for column in table.columns
         )
-        return not columns or db._views() != self._versions()
+        return not columns or WATERMARKS not in stored or db._views() != self._versions()
 
     def _versions(self) -> dict[str, str | None]:
         """Kept as comments: a view whose SQL has changed is made anew."""
@@ -476,6 +476,7 @@ class Warehouse(ABC):
         return "JSON" if column.json else self.sql_types[column.type]
 
 
+WATERMARKS = "watermarks"
 _SLICES = "kind = $1 AND source = ANY($2)"
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from scout_assets.domain.failures import Critical, Transient
-from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse
+from scout_assets.gateways.duckdb_warehouse import DuckDbWarehouse, quoted
 
 __all__ = [
     "copy_sqlite",
@@ -84,8 +84,8 @@ def _copy(source: Path, to: Path) -> None:
     to.unlink(missing_ok=True)
     try:
         with contextlib.closing(duckdb.connect()) as db:
-            db.execute(f"ATTACH {_quoted(source)} AS kept (READ_ONLY)")
-            db.execute(f"ATTACH {_quoted(to)} AS fresh")
+            db.execute(f"ATTACH {quoted(source)} AS kept (READ_ONLY)")
+            db.execute(f"ATTACH {quoted(to)} AS fresh")
             db.execute("COPY FROM DATABASE kept TO fresh")
             db.execute("DETACH fresh")  # which writes its journal into it
     except duckdb.Error as error:
@@ -111,10 +111,6 @@ def _told(path: Path, error: duckdb.Error) -> Transient | Critical:
         return Transient(f"warehouse {path} is open in another program; close it there: {error}")
     mend = "`scout restore` brings a backup back"
     return Critical(f"warehouse {path} cannot be copied, {mend}: {error}")
-
-
-def _quoted(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
 
 
 # SQLite

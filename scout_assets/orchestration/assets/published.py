@@ -94,7 +94,7 @@ def _brought(home: Home, table: Table) -> Mapping[str, Any]:
     take(there, home.ledger.identity)
     copied = bring(home.warehouse, there, table)
     return {
-        "dagster/row_count": sum(stands.rows for stands in there.standing(table).values()),
+        "dagster/row_count": copied.total,
         "rows/written": copied.rows,
         "slices/written": copied.slices,
         "slices/removed": copied.removed,
