@@ -12,10 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from scout_assets.cli.terminal import By, err, explained, now, out, print_json, print_table
-from scout_assets.domain.failures import BadConfig, contained
+from scout_assets.domain.failures import BadConfig, ScoutFailure, contained
+from scout_assets.domain.tables import SEARCH_DOCUMENTS
 from scout_assets.gateways.backup import backup as back_up
 from scout_assets.gateways.backup import restore as put_back
-from scout_assets.gateways.home import Home
+from scout_assets.gateways.home import Home, open_warehouse
 from scout_assets.gateways.maintenance import STEPS, Cleaned
 from scout_assets.gateways.maintenance import clean as clean_home
 from scout_assets.gateways.moving import Moved, move
@@ -116,6 +117,7 @@ def migrate(
         )
     home = Home.locate()
     move(home, to, _say_moved)
+    _prepare_search(to)
     runs = _carry_runs(to)
     for line in (
         f"{runs:,} runs of Dagster written",
@@ -125,6 +127,14 @@ def migrate(
         f"{home.artifacts_url}",
     ):
         out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _prepare_search(to: str) -> None:
+    """What it lacks there does not take back what was moved."""
+    try:
+        open_warehouse(Postgres(to, "warehouse")).prepare_ranking(SEARCH_DOCUMENTS)
+    except ScoutFailure as failure:
+        err.print(f"all is moved, but {failure}", markup=False, highlight=False)
 
 
 def _carry_runs(to: str) -> int:

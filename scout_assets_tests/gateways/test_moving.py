@@ -21,6 +21,7 @@ from scout_assets.gateways.moving import Moved, move
 from scout_assets.gateways.postgres import Postgres
 from scout_assets.gateways.postgres_warehouse import PostgresWarehouse
 from scout_assets.gateways.warehouse import Batch, Watermark
+from scout_assets_tests.gateways.test_pgvector import hidden
 from scout_assets_tests.gateways.test_warehouse import bad_rows, batch
 from scout_assets_tests.postgres import Server
 from scout_assets_tests.supplies import START, Installation, coffees, csv_list
@@ -253,6 +254,9 @@ def test_the_command_says_what_it_did_and_what_comes_next(here: Installation, se
     assert re.search(r"warehouse\.offers: \d+ rows verified, \d+ of them written", done.stdout)
     assert "ledger.sources: 2 rows verified" in done.stdout
     assert "runs of Dagster written" in done.stdout
+    with Postgres(server, "warehouse").connection("test") as raw, raw.cursor() as cursor:
+        cursor.execute("SELECT extname FROM pg_extension WHERE extname = 'vector'")
+        assert cursor.fetchone() == ("vector",), "search works there at once"
     assert "set SCOUT_DATABASE to the address, start Dagster, `scout auto`" in done.stdout
 
 
@@ -264,3 +268,12 @@ def test_a_password_goes_into_the_variable(here: Installation, postgres: Server)
     hidden = scout(here, "migrate", SCOUT_MIGRATE_TO=address)
     assert "GRANT CREATE" in hidden.stderr
     assert "hunter2" not in told.stdout + told.stderr + hidden.stdout + hidden.stderr
+
+
+def test_what_search_lacks_there_does_not_take_the_move_back(here: Installation, postgres: Server):
+    here.home.ledger.close()
+    server = hidden(postgres).url
+    done = scout(here, "migrate", "--to", server)
+    assert done.returncode == 0, done.stderr
+    assert "all is moved, but search on Postgres needs the extension `vector`" in done.stderr
+    assert "stands verified" in done.stdout
